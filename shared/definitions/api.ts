@@ -1,0 +1,122 @@
+import { z } from 'zod'
+import {
+  HOST_CHARS_MAX,
+  HOSTS_PER_API_MAX,
+  METHODS_PER_ROUTE_MAX,
+  PATH_CHARS_MAX,
+  PREDICATE_CHARS_MAX,
+  PREDICATES_PER_ROUTE_MAX,
+  PRIORITY_MAX,
+  REGEX_CHARS_MAX,
+  ROUTES_PER_API_MAX,
+} from '../limits.ts'
+import { nameSchema, pluginsSchema } from './common.ts'
+import { upstreamSpecSchema } from './upstream.ts'
+
+/** How a route's path is compared with a request's. */
+export const MATCHES = ['prefix', 'text-prefix', 'exact', 'template', 'regex'] as const
+
+const LABEL = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
+const HOST = new RegExp(`^(\\*?\\.)?${LABEL}(\\.${LABEL})*$`)
+
+const hostSchema = z
+  .string()
+  .max(HOST_CHARS_MAX)
+  .regex(
+    HOST,
+    'must be a host name, ".x" for x and everything below, or "*.x" for only below; no port',
+  )
+
+const patternSchema = z.union([
+  z.string().max(PREDICATE_CHARS_MAX),
+  z.strictObject({ prefix: z.string().min(1).max(PREDICATE_CHARS_MAX) }),
+  z.strictObject({ regex: z.string().min(1).max(REGEX_CHARS_MAX) }),
+  z.strictObject({ present: z.boolean() }),
+])
+
+const headerNameSchema = z
+  .string()
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 'must be a header name')
+
+const routeSchema = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .max(PATH_CHARS_MAX)
+    .describe(
+      'What `match` says: `/pets/` (prefix), `/pets/{id}/toys` (template), `^/v[0-9]+/` (regex, RE2 syntax). ' +
+        'The path of a request is compared as the client sent it, without its query.',
+    ),
+  match: z
+    .enum(MATCHES)
+    .optional()
+    .describe(
+      'prefix (default): by whole segments, so /pets matches /pets and /pets/1 but not /petshop. text-prefix: any ' +
+        'text that begins so. exact: the whole path. template: {name} is one segment, {name*} the rest. regex: anywhere ' +
+        'unless anchored.',
+    ),
+  methods: z
+    .array(
+      z
+        .string()
+        .regex(/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/, 'must be a method in upper case, such as GET'),
+    )
+    .min(1)
+    .max(METHODS_PER_ROUTE_MAX)
+    .optional()
+    .describe('Omitted: every method.'),
+  headers: z
+    .record(headerNameSchema, patternSchema)
+    .refine((headers) => Object.keys(headers).length <= PREDICATES_PER_ROUTE_MAX, {
+      message: `at most ${PREDICATES_PER_ROUTE_MAX} headers (PREDICATES_PER_ROUTE_MAX)`,
+    })
+    .optional()
+    .describe('Every named header must match: exact text, {prefix}, {regex} or {present}.'),
+  query: z
+    .record(z.string().min(1).max(256), patternSchema)
+    .refine((query) => Object.keys(query).length <= PREDICATES_PER_ROUTE_MAX, {
+      message: `at most ${PREDICATES_PER_ROUTE_MAX} query parameters (PREDICATES_PER_ROUTE_MAX)`,
+    })
+    .optional()
+    .describe('Every named query parameter must match; of a repeated one, any value may.'),
+  priority: z
+    .int()
+    .min(-PRIORITY_MAX)
+    .max(PRIORITY_MAX)
+    .optional()
+    .describe('Decides between routes that are equally specific: the higher wins. Default 0.'),
+  rewrite: z
+    .strictObject({
+      prefix: z.string().min(1).max(PATH_CHARS_MAX).startsWith('/', 'must begin with "/"'),
+    })
+    .optional()
+    .describe('The matched prefix becomes this one. Omitted: the path stays as it is.'),
+  upstream: z
+    .union([nameSchema, upstreamSpecSchema])
+    .optional()
+    .describe('For this route, in place of the Api’s own.'),
+  plugins: pluginsSchema
+    .optional()
+    .describe('For this route: by name, in place of the Api’s own; false switches one off.'),
+})
+
+/** What an Api is: hosts and routes, and where their requests go. */
+export const apiSpecSchema = z.strictObject({
+  hosts: z
+    .array(hostSchema)
+    .min(1)
+    .max(HOSTS_PER_API_MAX)
+    .optional()
+    .describe('Omitted: any host. `.x` = x and everything below; `*.x` = only below.'),
+  routes: z.array(routeSchema).min(1).max(ROUTES_PER_API_MAX),
+  upstream: z
+    .union([nameSchema, upstreamSpecSchema])
+    .optional()
+    .describe('Inline, or the name of an Upstream. Needed unless every route has its own.'),
+  plugins: pluginsSchema.optional().describe('By plugin name; a route may override.'),
+})
+
+export type ApiSpec = z.infer<typeof apiSpecSchema>
+export type RouteSpec = ApiSpec['routes'][number]
+export type PatternSpec = z.infer<typeof patternSchema>
+export type Match = (typeof MATCHES)[number]

@@ -1,0 +1,30 @@
+import { z } from 'zod'
+import { LABEL_CHARS_MAX, LABELS_MAX, NAME_CHARS_MAX, TIMEOUT_MS_MAX } from '../limits.ts'
+
+/** A definition's name: lower-case letters, digits, `.` and `-`, as DNS has them. */
+export const nameSchema = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/,
+    `must be 1 to ${NAME_CHARS_MAX} of a-z, 0-9, "." and "-", starting and ending with a letter or digit`,
+  )
+
+const labelSchema = z
+  .string()
+  .max(LABEL_CHARS_MAX)
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/,
+    'must be letters, digits, ".", "_", "/" and "-"',
+  )
+
+export const labelsSchema = z
+  .record(labelSchema, z.string().max(LABEL_CHARS_MAX))
+  .refine(
+    (labels) => Object.keys(labels).length <= LABELS_MAX,
+    `at most ${LABELS_MAX} labels (LABELS_MAX)`,
+  )
+
+export const millisecondsSchema = z.int().min(1).max(TIMEOUT_MS_MAX)
+
+/** Plugins by name; each plugin's own options are checked against the catalogue of plugins. */
+export const pluginsSchema = z.record(z.string(), z.unknown())

@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import {
+  CONNECTIONS_PER_TARGET_MAX,
+  RETRIES_MAX,
+  TARGET_WEIGHT_MAX,
+  TARGETS_PER_UPSTREAM_MAX,
+  URL_CHARS_MAX,
+} from '../limits.ts'
+import { millisecondsSchema } from './common.ts'
+
+/** How the next target is chosen. */
+export const BALANCES = [
+  'round-robin',
+  'least-connections',
+  'ip-hash',
+  'random-two-choices',
+] as const
+
+const targetUrlSchema = z
+  .string()
+  .max(URL_CHARS_MAX)
+  .refine(isTargetUrl, 'must be http:// or https://, a host, an optional port, and nothing else')
+
+const targetSchema = z
+  .strictObject({
+    url: targetUrlSchema.describe(
+      'Scheme, host and port, such as http://10.0.0.7:9001. No path, query or credentials.',
+    ),
+    weight: z
+      .int()
+      .min(0)
+      .max(TARGET_WEIGHT_MAX)
+      .optional()
+      .describe(
+        'Share of the requests against the other targets. Default 1; 0 takes the target out.',
+      ),
+  })
+  .describe('One address of an upstream.')
+
+const timeoutsSchema = z.strictObject({
+  connectMs: millisecondsSchema.optional().describe('Until the connection stands. Default 3000.'),
+  firstByteMs: millisecondsSchema
+    .optional()
+    .describe('From the request to the head of the answer. Default 30000.'),
+  idleMs: millisecondsSchema.optional().describe('Between two pieces of a body. Default 60000.'),
+})
+
+const retriesSchema = z.strictObject({
+  attempts: z
+    .int()
+    .min(0)
+    .max(RETRIES_MAX)
+    .describe(
+      'Further attempts after the first, on other targets while there are some. Default 1.',
+    ),
+})
+
+const keepAliveSchema = z.strictObject({
+  connectionsMax: z
+    .int()
+    .min(1)
+    .max(CONNECTIONS_PER_TARGET_MAX)
+    .optional()
+    .describe('Connections to one target from one worker. Default 256.'),
+  idleMs: millisecondsSchema
+    .optional()
+    .describe('How long an unused connection is kept. Default 60000.'),
+})
+
+/** What an Upstream is, whether named or written inline in an Api. */
+export const upstreamSpecSchema = z.strictObject({
+  targets: z.array(targetSchema).min(1).max(TARGETS_PER_UPSTREAM_MAX),
+  balance: z
+    .enum(BALANCES)
+    .optional()
+    .describe('How the next target is chosen. Default round-robin.'),
+  timeouts: timeoutsSchema.optional(),
+  retries: retriesSchema.optional(),
+  keepAlive: keepAliveSchema.optional(),
+  hostHeader: z
+    .enum(['client', 'target'])
+    .optional()
+    .describe(
+      'The Host a target sees: what the client sent (default), or the host of its own url.',
+    ),
+})
+
+export type UpstreamSpec = z.infer<typeof upstreamSpecSchema>
+export type TargetSpec = z.infer<typeof targetSchema>
+export type Balance = (typeof BALANCES)[number]
+
+function isTargetUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null) return false
+  const isBare = url.pathname === '/' && url.search === '' && url.hash === '' && !/[?#]/.test(text)
+  return (
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    isBare &&
+    url.username === '' &&
+    url.password === ''
+  )
+}

@@ -1,0 +1,87 @@
+import type { DefinitionChange } from '../changes.ts'
+import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
+import type { Match } from '../definitions/api.ts'
+import type { Issue } from '../errors.ts'
+import type { Definition, Kind } from '../definitions/kinds.ts'
+
+/**
+ * What matching reads of a request. `host` is lower case and without a port, empty when there is none; `path` is as
+ * the client sent it, without `?` and the query; `query` is the raw text after `?`, empty when there is none.
+ */
+export type RequestView = {
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly query: string
+  /** One header by lower-case name; several of the same name joined by `, `. */
+  header(name: string): string | undefined
+}
+
+/** An upstream ready to be used: defaults filled in, urls taken apart. Immutable. */
+export type CompiledUpstream = {
+  /** `Upstream/cart`, `Api/petstore` or `Api/petstore/2` (the route's own): stable across revisions. */
+  readonly key: string
+  readonly balance: Balance
+  readonly targets: readonly CompiledTarget[]
+  readonly connectMs: number
+  readonly firstByteMs: number
+  readonly idleMs: number
+  /** Further attempts after the first. */
+  readonly retries: number
+  readonly connectionsMax: number
+  readonly keepAliveMs: number
+  readonly hostHeader: 'client' | 'target'
+  readonly spec: UpstreamSpec
+}
+
+export type CompiledTarget = {
+  /** `http://10.0.0.7:9001`, lower case, default port left out: the key of pools and counters. */
+  readonly origin: string
+  readonly isTls: boolean
+  readonly host: string
+  readonly port: number
+  /** What a Host header for this target says. */
+  readonly authority: string
+  readonly weight: number
+}
+
+/** One route ready to be matched. Immutable; a request keeps it to its end. */
+export type CompiledRoute = {
+  /** `petstore/0`: the Api's name and the route's place in it. */
+  readonly id: string
+  readonly api: string
+  /** Place in the Api's `routes`. */
+  readonly at: number
+  readonly match: Match
+  readonly path: string
+  /** Key into the table's upstreams. */
+  readonly upstreamKey: string
+  /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */
+  rewritePath(path: string): string
+}
+
+/** What is wrong with a definition in the company of the others. `path` begins at the definition: `spec.routes.0.upstream`. */
+export type CompileIssue = Issue & { readonly kind: Kind; readonly name: string }
+
+/** A definition that cannot be used here; its last good form, if any, stays in force. */
+export type Quarantined = { readonly kind: Kind; readonly name: string; readonly reason: string }
+
+export type ExplainedCandidate = {
+  readonly api: string
+  readonly route: number
+  readonly host: string
+  readonly match: Match
+  readonly path: string
+  /** Why this candidate lost: `method POST is not GET`, `less specific: …`. Empty for the one that matched. */
+  readonly reason: string
+}
+
+/** The decision for one request: the matched route and why the next candidates lost, in the order they were tried. */
+export type Explanation = {
+  readonly matched:
+    | (ExplainedCandidate & { readonly upstream: string; readonly targetPath: string })
+    | null
+  readonly candidates: readonly ExplainedCandidate[]
+}
+
+export type { Definition, DefinitionChange }

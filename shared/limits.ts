@@ -89,6 +89,8 @@ export const WATCH_LINE_BYTES_MAX = 64 * MIB
 export const REPORT_MS = 5_000
 export const QUARANTINED_MAX = 1_000
 export const WORKERS_MAX = 64
+/** Control-plane urls that one gateway may be given. */
+export const CONTROL_URLS_MAX = 64
 /** Largest request line target; longer is 414. */
 export const TARGET_LINE_BYTES_MAX = 8 * KIB
 /** Largest request head; larger is 431. */

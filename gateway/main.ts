@@ -1,0 +1,26 @@
+import { pino } from 'pino'
+import type { Logger } from '../shared/logger.ts'
+import { readGatewayOptions, type GatewayOptions } from './options.ts'
+import { Supervisor } from './supervisor.ts'
+
+/** A gateway that runs in this process. */
+export type RunningGateway = {
+  /** Stops accepting, finishes requests within `drainMs`, and lets go of everything. */
+  stop(): Promise<void>
+  /** Ports that were really taken, for options that said 0. */
+  readonly httpPort: number
+  readonly statusPort: number
+}
+
+/**
+ * Starts a gateway and resolves once both ports listen, which does not wait for a config. Without a logger, lines
+ * go to stderr as JSON. Throws INVALID_REQUEST for options, and what the system says of a port that cannot be taken.
+ */
+export async function startGateway(
+  options: GatewayOptions,
+  logger: Logger = pino({ base: { gateway: options.name } }, pino.destination(2)),
+): Promise<RunningGateway> {
+  const supervisor = new Supervisor(readGatewayOptions(options), logger)
+  const { httpPort, statusPort } = await supervisor.start()
+  return { stop: () => supervisor.stop(), httpPort, statusPort }
+}

@@ -1,0 +1,157 @@
+import { availableParallelism } from 'node:os'
+import { RaftwayError, type Issue } from '../shared/errors.ts'
+import {
+  CONTROL_URLS_MAX,
+  DRAIN_MS_DEFAULT,
+  LABEL_CHARS_MAX,
+  LABELS_MAX,
+  TIMEOUT_MS_MAX,
+  URL_CHARS_MAX,
+  WORKERS_MAX,
+} from '../shared/limits.ts'
+
+/** What starts a gateway, as a command line or a test gives it. */
+export type GatewayOptions = {
+  /** As control-plane nodes list it; the same rules as a definition's name. */
+  readonly name: string
+  /** API urls of control-plane nodes, tried in turn. May be empty only with `definitionsDir`. */
+  readonly controlUrls: readonly string[]
+  /** `HOST:PORT` for traffic; port 0 takes a free one. Default `0.0.0.0:8080`. */
+  readonly http?: string
+  /** `HOST:PORT` of the status port; port 0 takes a free one. Default `127.0.0.1:8081`. */
+  readonly status?: string
+  /** Directory of the last-good file; made if it is missing. */
+  readonly dataDir: string
+  /** Worker threads; default one a core. */
+  readonly workers?: number | undefined
+  /** What nodes show beside the name. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** Serve these definition files and no control plane at all. */
+  readonly definitionsDir?: string | null
+  /** How long a stop waits for requests under way. Default 30000. */
+  readonly drainMs?: number
+  /** `HOST:PORT` for TLS traffic; refused until the gateway can serve it. */
+  readonly https?: string | null
+}
+
+/** A host and a port apart. `host` carries no brackets. */
+export type Address = { readonly host: string; readonly port: number }
+
+/** Options checked and filled in. */
+export type GatewaySettings = {
+  readonly name: string
+  readonly controlUrls: readonly string[]
+  readonly http: Address
+  readonly status: Address
+  readonly dataDir: string
+  readonly workers: number
+  readonly labels: Readonly<Record<string, string>>
+  readonly definitionsDir: string | null
+  readonly drainMs: number
+}
+
+const NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
+
+/**
+ * Checks options and fills in defaults. Throws INVALID_REQUEST with every issue at once, each under the option's name.
+ * Written out by hand rather than as a zod schema: loading zod would cost an idle gateway a sixth of its memory.
+ */
+export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
+  const issues: Issue[] = []
+  const settings: GatewaySettings = {
+    name: readName(options.name, issues),
+    controlUrls: readControlUrls(options, issues),
+    http: readAddress('http', options.http ?? '0.0.0.0:8080', issues),
+    status: readAddress('status', options.status ?? '127.0.0.1:8081', issues),
+    dataDir: readText('dataDir', options.dataDir, issues),
+    workers: readWorkers(options.workers, issues),
+    labels: readLabels(options.labels ?? {}, issues),
+    definitionsDir: options.definitionsDir ?? null,
+    drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
+  }
+  if (options.https !== undefined && options.https !== null) {
+    issues.push({ path: 'https', message: 'TLS listeners are not built yet; leave --https out' })
+  }
+  if (issues.length > 0) {
+    const text = issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')
+    throw new RaftwayError('INVALID_REQUEST', `gateway options: ${text}`, { issues })
+  }
+  return settings
+}
+
+function readName(name: unknown, issues: Issue[]): string {
+  if (typeof name === 'string' && NAME.test(name)) return name
+  issues.push({ path: 'name', message: 'must be 1 to 63 of a-z, 0-9, "." and "-"' })
+  return ''
+}
+
+function readText(path: string, text: unknown, issues: Issue[]): string {
+  if (typeof text === 'string' && text !== '') return text
+  issues.push({ path, message: 'is required' })
+  return ''
+}
+
+function readControlUrls(options: GatewayOptions, issues: Issue[]): readonly string[] {
+  const { controlUrls, definitionsDir } = options
+  const hasDirectory = definitionsDir !== undefined && definitionsDir !== null
+  if (controlUrls.length === 0 && !hasDirectory) {
+    issues.push({
+      path: 'controlUrls',
+      message: 'name at least one control-plane url, or a definitions directory',
+    })
+  }
+  if (controlUrls.length > 0 && hasDirectory) {
+    issues.push({
+      path: 'definitionsDir',
+      message: 'is for a gateway without a control plane; leave out one of the two',
+    })
+  }
+  if (controlUrls.length > CONTROL_URLS_MAX) {
+    issues.push({ path: 'controlUrls', message: `at most ${CONTROL_URLS_MAX} (CONTROL_URLS_MAX)` })
+  }
+  return controlUrls.map((text, at) => {
+    const url = text.length > URL_CHARS_MAX ? null : URL.parse(text)
+    const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+    const isBare = url?.pathname === '/' && url.search === '' && url.hash === ''
+    if (url !== null && isHttp && isBare) return url.origin
+    const message = `must be http:// or https://, a host and an optional port: ${text}`
+    issues.push({ path: `controlUrls.${at}`, message })
+    return ''
+  })
+}
+
+function readAddress(path: string, text: string, issues: Issue[]): Address {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text)
+  const port = Number(parts?.[3] ?? Number.NaN)
+  if (parts !== null && port <= 65_535) return { host: parts[1] ?? parts[2] ?? '', port }
+  issues.push({ path, message: `must be HOST:PORT, such as 127.0.0.1:8080: ${text}` })
+  return { host: '', port: 0 }
+}
+
+function readWorkers(workers: number | undefined, issues: Issue[]): number {
+  if (workers === undefined) return Math.min(availableParallelism(), WORKERS_MAX)
+  if (Number.isInteger(workers) && workers >= 1 && workers <= WORKERS_MAX) return workers
+  issues.push({ path: 'workers', message: `must be 1 to ${WORKERS_MAX} (WORKERS_MAX)` })
+  return 1
+}
+
+function readLabels(
+  labels: Readonly<Record<string, string>>,
+  issues: Issue[],
+): Readonly<Record<string, string>> {
+  if (Object.keys(labels).length > LABELS_MAX) {
+    issues.push({ path: 'labels', message: `at most ${LABELS_MAX} labels (LABELS_MAX)` })
+  }
+  for (const [key, value] of Object.entries(labels)) {
+    if (key !== '' && key.length <= LABEL_CHARS_MAX && value.length <= LABEL_CHARS_MAX) continue
+    const message = `key and value may have ${LABEL_CHARS_MAX} characters (LABEL_CHARS_MAX)`
+    issues.push({ path: `labels.${key}`, message })
+  }
+  return labels
+}
+
+function readMs(path: string, ms: number, issues: Issue[]): number {
+  if (Number.isInteger(ms) && ms >= 0 && ms <= TIMEOUT_MS_MAX) return ms
+  issues.push({ path, message: `must be 0 to ${TIMEOUT_MS_MAX} milliseconds (TIMEOUT_MS_MAX)` })
+  return 0
+}

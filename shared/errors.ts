@@ -127,6 +127,18 @@ export const ERROR_CODES = {
     retry: 'same',
     title: 'The peer does not answer',
   },
+  PEER_REFUSED: {
+    status: 502,
+    blame: 'raftway',
+    retry: 'never',
+    title: 'The peer refused the link',
+  },
+  FRAME_CORRUPT: {
+    status: 502,
+    blame: 'raftway',
+    retry: 'same',
+    title: 'A frame is damaged or malformed',
+  },
   WATCHER_TOO_SLOW: {
     status: 503,
     blame: 'client',

@@ -43,6 +43,28 @@ export const WAIT_APPLIED_MS_DEFAULT = 5_000
 export const WAIT_APPLIED_MS_MAX = 120_000
 /** Results remembered for repeated idempotency keys, oldest forgotten first. */
 export const IDEMPOTENCY_KEYS_MAX = 10_000
+/** Operation results in all remembered results together, so that large transactions do not fill the memory. */
+export const IDEMPOTENCY_RESULTS_MAX = 200_000
+/** Largest YAML body: parsing it holds up consensus for about 1.5 ms a KiB, so that larger ones must come as JSON. */
+export const YAML_BODY_BYTES_MAX = 128 * KIB
+export const BODY_DEPTH_MAX = 100
+export const AUTHOR_CHARS_MAX = 128
+export const LABEL_FILTERS_MAX = 16
+export const EXPLAIN_HEADERS_MAX = 64
+/** Open connections of one node's admin API; more are refused by the operating system's queue. */
+export const API_CONNECTIONS_MAX = 20_000
+export const API_HEADERS_MS_MAX = 10_000
+export const API_REQUEST_MS_MAX = 60_000
+/** How long what a refused client still sends is thrown away, so that it can read the refusal. */
+export const API_LINGER_MS_MAX = 2_000
+export const API_CLOSE_MS_MAX = 5_000
+export const READ_BARRIER_MS_MAX = 5_000
+/** Connections to the leader for forwarded calls. */
+export const FORWARD_CONNECTIONS_MAX = 256
+export const FORWARD_CONNECT_MS_MAX = 3_000
+export const FORWARD_MS_MAX = 30_000
+export const FORWARD_RETRY_MS_MIN = 10
+export const FORWARD_RETRY_MS_MAX = 100
 
 // Consensus
 
@@ -71,6 +93,37 @@ export const PEER_QUEUE_BYTES_MAX = 64 * MIB
 export const PEER_RECONNECT_MS_MIN = 50
 export const PEER_RECONNECT_MS_MAX = 2_000
 export const SNAPSHOT_CHUNK_BYTES = 256 * KIB
+/** Chunks of an arriving snapshot that may wait for the disk before its link is paused. */
+export const SNAPSHOT_QUEUE_BYTES_MAX = 1 * MIB
+/** Snapshots that may arrive at one time. */
+export const PEER_SNAPSHOTS_MAX = 4
+/** A link must be connected and have said hello within this time, and in this size. */
+export const PEER_HELLO_MS_MAX = 3_000
+export const PEER_HELLO_BYTES_MAX = 8 * KIB
+/** Links that others may hold open to this node. */
+export const PEER_CONNECTIONS_MAX = 256
+/** Both ends of a link say something at least this often; one that is silent for longer than the second is dead. */
+export const PEER_PING_MS = 1_000
+export const PEER_SILENT_MS_MAX = 5_000
+/** One frame may take this long to arrive: a damaged length would otherwise be waited for without end. */
+export const PEER_FRAME_MS_MAX = 30_000
+/** Calls that may wait for an answer at one time: all that this node made, and those that came over one link. */
+export const PEER_CALLS_MAX = 1_024
+export const PEER_CALL_IDLE_MS_MAX = 10_000
+/** Members remembered as removed, so that they are refused until they notice. */
+export const PEER_REMOVED_MAX = 1_000
+
+// Forming and joining a cluster
+
+export const FORM_POLL_MS = 200
+export const FORM_CALL_MS_MAX = 1_000
+export const FORM_JOIN_MS_MAX = 10_000
+export const FORM_RETRY_MS_MAX = 5_000
+/** A proposal that not every founder answered within this time is given up, so that others can be asked. */
+export const FORM_PROPOSAL_MS_MAX = 10_000
+/** Addresses that a fresh node asks: its join list and the nodes it hears of through it. */
+export const FORM_CONTACTS_MAX = 64
+export const FORM_LOG_MS = 5_000
 
 // History and watch
 
@@ -83,11 +136,24 @@ export const WATCHERS_MAX = 10_000
 /** Encoded changes kept in memory so that a short reconnect needs no disk. */
 export const RECENT_CHANGES_BYTES_MAX = 16 * MIB
 export const WATCH_LINE_BYTES_MAX = 64 * MIB
+/** A watcher that takes nothing of its snapshot for this long is cut off. */
+export const WATCHER_STALL_MS_MAX = 30_000
+/** Text of one snapshot kept while several watchers read the same one. */
+export const SNAPSHOT_TEXT_BYTES_MAX = 64 * MIB
+export const REPLAY_REVISIONS = 256
 
 // Gateways
 
 export const REPORT_MS = 5_000
 export const QUARANTINED_MAX = 1_000
+/** Gateways that a node remembers; of those that left, the longest silent are forgotten first. */
+export const GATEWAYS_MAX = 10_000
+export const GATEWAY_FORGOTTEN_MS = 3_600_000
+/** Shortest time between two publications of a node's gateways to the other nodes. */
+export const GATEWAYS_PUBLISH_MS_MIN = 10
+/** A node that published nothing for this long takes its gateways' connections with it. */
+export const GATEWAYS_NODE_SILENT_MS = 15_000
+export const ROLLOUTS_WAITING_MAX = 10_000
 export const WORKERS_MAX = 64
 /** Control-plane urls that one gateway may be given. */
 export const CONTROL_URLS_MAX = 64
@@ -102,6 +168,53 @@ export const KEEP_ALIVE_MS_DEFAULT = 60_000
 export const CONNECTIONS_PER_TARGET_DEFAULT = 256
 export const RETRIES_DEFAULT = 1
 export const DRAIN_MS_DEFAULT = 30_000
+export const REQUEST_ID_CHARS_MAX = 128
+/** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */
+export const CALLS_WAITING_PER_TARGET_MAX = 1_024
+/** A client's whole request head must arrive within it. */
+export const CLIENT_HEAD_MS_MAX = 30_000
+/** A client may neither send nor take a byte that the gateway waits for, for this long. */
+export const CLIENT_IDLE_MS_MAX = 60_000
+export const CLIENT_KEEP_ALIVE_MS = 75_000
+/** How long a refused connection is read on, so that its last answer is not lost to a reset. */
+export const CLIENT_LINGER_MS = 1_000
+export const WATCH_RECONNECT_MS_MIN = 50
+export const WATCH_RECONNECT_MS_MAX = 2_000
+/** A node that sends nothing at all for this long is given up; it owes a bookmark every BOOKMARK_MS. */
+export const WATCH_SILENCE_MS_MAX = 25_000
+export const WATCH_CONNECT_MS_MAX = 3_000
+export const REPORT_ANSWER_MS_MAX = 5_000
+/** A config is on disk this long after its swap. */
+export const LAST_GOOD_SAVE_MS = 250
+/** Changes kept beside the last-good file before it is written anew. */
+export const LAST_GOOD_CHANGES_BYTES_MAX = 8 * MIB
+export const WORKER_RESTART_MS_MIN = 50
+export const WORKER_RESTART_MS_MAX = 5_000
+export const WORKER_START_MS_MAX = 60_000
+export const DEFINITIONS_POLL_MS = 2_000
+/** After the first sign of a change, so that files written together are read together. */
+export const DEFINITIONS_SETTLE_MS = 50
+export const DEFINITION_FILES_MAX = 1_000_000
+
+// Command line
+
+/** Times the list of control urls is gone through before a command gives up. */
+export const CLIENT_ROUNDS_MAX = 3
+export const CLIENT_CONNECT_MS = 2_000
+/** Longest wait for an answer, beside what the command itself waits for. */
+export const CLIENT_REQUEST_MS = 30_000
+/** Between two rounds, and between two attempts of a watch. */
+export const CLIENT_RETRY_MS = 500
+export const CLIENT_ANSWER_BYTES_MAX = 1_024 * MIB
+/** One file of definitions, or standard input. */
+export const INPUT_BYTES_MAX = 256 * MIB
+/** Folders below a folder given with `-f`. */
+export const INPUT_DEPTH_MAX = 32
+export const INPUT_FILES_MAX = 100_000
+/** Lines that differ between two texts beyond which a diff shows all of one, then all of the other. */
+export const DIFF_EDITS_MAX = 2_000
+export const DEV_NODES_MAX = 7
+export const DEV_GATEWAYS_MAX = 16
 
 // A follower must miss several heartbeats, not one late packet, before it campaigns.
 assert(ELECTION_MS_DEFAULT >= 5 * HEARTBEAT_MS_DEFAULT, 'an election timeout spans five heartbeats')
@@ -110,3 +223,4 @@ assert(FRAME_BYTES_MAX > ENTRY_BYTES_MAX, 'a frame can hold the largest entry')
 assert(ENTRY_BYTES_MAX > API_BODY_BYTES_MAX, 'an entry can hold the largest body')
 assert(UNCOMMITTED_BYTES_MAX > ENTRY_BYTES_MAX, 'the largest entry can be proposed')
 assert(API_BODY_BYTES_MAX > DEFINITION_BYTES_MAX, 'a body can hold the largest definition')
+assert(WATCH_SILENCE_MS_MAX > 2 * BOOKMARK_MS, 'one late bookmark does not end a watch')

@@ -154,6 +154,12 @@ export const GATEWAYS_PUBLISH_MS_MIN = 10
 /** A node that published nothing for this long takes its gateways' connections with it. */
 export const GATEWAYS_NODE_SILENT_MS = 15_000
 export const ROLLOUTS_WAITING_MAX = 10_000
+/** Longest reason that a gateway gives for a quarantined definition. */
+export const QUARANTINE_REASON_CHARS_MAX = 1_024
+/** Losing candidates that `explain` lists. */
+export const EXPLAIN_CANDIDATES_MAX = 20
+/** Names that are compared with a misspelt one before the search for what was meant is given up. */
+export const SUGGESTION_NAMES_MAX = 1_000
 export const WORKERS_MAX = 64
 /** Control-plane urls that one gateway may be given. */
 export const CONTROL_URLS_MAX = 64

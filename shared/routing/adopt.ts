@@ -1,0 +1,87 @@
+import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
+import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
+import { compileApi } from './compile-api.ts'
+import { TableDraft, type Pending, type RoutingTable } from './draft.ts'
+import { entries, valueAt } from './radix-tree.ts'
+import type { DefinitionChange, Quarantined } from './types.ts'
+
+export type Adopted = {
+  readonly table: RoutingTable
+  /** Everything in quarantine now, whatever change brought it there; in order of kind and name. */
+  readonly quarantined: readonly Quarantined[]
+  /** Keys put or removed. */
+  readonly upstreamsChanged: readonly string[]
+}
+
+/**
+ * Applies changes each for itself: for a gateway, which must go on with whatever it can use. A definition that does
+ * not compile here, or needs an Upstream that is not there, is quarantined: its last good form stays in force, and so
+ * does every Upstream that this form needs. Its next form, its deletion, or the Upstream that it waits for, ends that.
+ * Routes that can never be reached are no reason: they hurt nobody.
+ */
+export function adoptChanges(table: RoutingTable, changes: readonly DefinitionChange[]): Adopted {
+  const draft = new TableDraft(table)
+  const latest = lastOfEach(changes)
+  const work = new Map<string, DefinitionChange>(latest)
+  for (const [key, { change, waitsForOthers }] of entries(table.pending)) {
+    if (waitsForOthers && !work.has(key)) work.set(key, change)
+  }
+  // An Upstream comes before the Apis that need it, and goes after them.
+  for (const phase of ['put Upstream', 'Api', 'delete Upstream'] as const) {
+    for (const [key, change] of work) {
+      if (phaseOf(change) === phase) draft.hold(key, adoptOne(draft, key, change))
+    }
+  }
+  const after = draft.finish()
+  return {
+    table: after,
+    quarantined: quarantinedIn(after),
+    upstreamsChanged: draft.upstreamsChanged,
+  }
+}
+
+function phaseOf(change: DefinitionChange): 'put Upstream' | 'Api' | 'delete Upstream' {
+  if (change.op === 'put') return change.definition.kind === 'Api' ? 'Api' : 'put Upstream'
+  return change.kind === 'Api' ? 'Api' : 'delete Upstream'
+}
+
+/** Carries out one change, or returns why not. */
+function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pending | null {
+  const { table } = draft
+  if (change.op === 'delete') {
+    if (change.kind === 'Api') {
+      draft.replaceApi(change.name, null)
+      return null
+    }
+    const user = entries(valueAt(table.references, change.name) ?? null).next()
+    if (user.done !== true) {
+      const reason = `cannot be deleted yet: Api "${user.value[0]}" still needs it`
+      return { change, reason, waitsForOthers: true }
+    }
+    draft.replaceUpstream(key, null)
+    return null
+  }
+  const { definition } = change
+  if (definition.kind === 'Upstream') {
+    draft.replaceUpstream(key, compileNamedUpstream(definition, table))
+    return null
+  }
+  const { api, issues } = compileApi(definition, valueAt(table.apis, definition.name))
+  const missing = missingUpstreams(table, api)
+  if (issues.length + missing.length === 0) {
+    draft.replaceApi(definition.name, api)
+    return null
+  }
+  const all = [...issues, ...missing].map(({ path, message }) => `${path}: ${message}`)
+  const reason = all.join('; ').slice(0, QUARANTINE_REASON_CHARS_MAX)
+  return { change, reason, waitsForOthers: issues.length === 0 }
+}
+
+function quarantinedIn(table: RoutingTable): readonly Quarantined[] {
+  const quarantined: Quarantined[] = []
+  for (const [, { change, reason }] of entries(table.pending)) {
+    const { kind, name } = change.op === 'put' ? change.definition : change
+    quarantined.push({ kind, name, reason })
+  }
+  return quarantined
+}

@@ -1,0 +1,136 @@
+import { definitionKey } from '../changes.ts'
+import type { Definition } from '../definitions/kinds.ts'
+import { ISSUES_MAX, SUGGESTION_NAMES_MAX } from '../limits.ts'
+import { suggest } from '../suggest.ts'
+import {
+  compileApi,
+  referencesOf,
+  type CompiledApi,
+  type UpstreamDefinition,
+} from './compile-api.ts'
+import { compileUpstream } from './compile-upstream.ts'
+import { TableDraft, type RoutingTable } from './draft.ts'
+import { entries, valueAt } from './radix-tree.ts'
+import { unreachableRoutes } from './reachability.ts'
+import { sameJson } from './same-json.ts'
+import type { CompiledUpstream, CompileIssue, DefinitionChange } from './types.ts'
+
+/** All changes as one, or every reason against them. `upstreamsChanged`: keys put or removed. */
+export type Applied =
+  | {
+      readonly ok: true
+      readonly table: RoutingTable
+      readonly upstreamsChanged: readonly string[]
+    }
+  | { readonly ok: false; readonly issues: readonly CompileIssue[] }
+
+/**
+ * Applies a transaction, all or nothing: only the state that it ends in is judged, so its order does not matter.
+ * Costs the size of the changes, whatever the size of the table. The given table stays as it is.
+ */
+export function applyChanges(table: RoutingTable, changes: readonly DefinitionChange[]): Applied {
+  const draft = new TableDraft(table)
+  const issues: CompileIssue[] = []
+  const apis: { before: CompiledApi | undefined; after: CompiledApi }[] = []
+  const latest = lastOfEach(changes)
+  for (const [key, change] of latest) {
+    draft.hold(key, null)
+    if (change.op === 'delete') {
+      if (change.kind === 'Api') draft.replaceApi(change.name, null)
+      else draft.replaceUpstream(key, null)
+      continue
+    }
+    const { definition } = change
+    if (definition.kind === 'Upstream') {
+      draft.replaceUpstream(key, compileNamedUpstream(definition, table))
+      continue
+    }
+    const before = valueAt(table.apis, definition.name)
+    const compiled = compileApi(definition, before)
+    issues.push(...compiled.issues)
+    draft.replaceApi(definition.name, compiled.api)
+    apis.push({ before, after: compiled.api })
+  }
+  for (const { after } of apis) issues.push(...missingUpstreams(draft.table, after))
+  issues.push(...neededUpstreams(draft.table, latest))
+  issues.push(...unreachableRoutes(draft.table.hosts, apis))
+  if (issues.length > 0) return { ok: false, issues }
+  return { ok: true, table: draft.finish(), upstreamsChanged: draft.upstreamsChanged }
+}
+
+/** The last change of each definition by its key: what the changes come to. */
+export function lastOfEach(
+  changes: readonly DefinitionChange[],
+): ReadonlyMap<string, DefinitionChange> {
+  return new Map(changes.map((change) => [changeKey(change), change]))
+}
+
+/** The key of the definition that a change is about. */
+export function changeKey(change: DefinitionChange): string {
+  const { kind, name }: Pick<Definition, 'kind' | 'name'> =
+    change.op === 'put' ? change.definition : change
+  return definitionKey(kind, name)
+}
+
+/** A named Upstream; the same object as in the table when nothing that counts differs. */
+export function compileNamedUpstream(
+  { name, spec }: UpstreamDefinition,
+  table: RoutingTable,
+): CompiledUpstream {
+  const key = definitionKey('Upstream', name)
+  const before = valueAt(table.upstreams, key)
+  return before !== undefined && sameJson(before.spec, spec) ? before : compileUpstream(key, spec)
+}
+
+/** Every place where an Api names an Upstream that the table does not have. */
+export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonly CompileIssue[] {
+  const missing = api.references.filter(
+    (name) => valueAt(table.upstreams, definitionKey('Upstream', name)) === undefined,
+  )
+  if (missing.length === 0) return NO_ISSUES
+  const { name, spec } = api.definition
+  const hints = new Map(missing.map((upstream) => [upstream, guess(table, upstream)]))
+  return referencesOf(spec)
+    .filter(({ upstream }) => hints.has(upstream))
+    .map(({ path, upstream }) => {
+      const message = `no Upstream "${upstream}"${hints.get(upstream) ?? ''}`
+      return { kind: 'Api', name, path, message }
+    })
+}
+
+const NO_ISSUES: readonly CompileIssue[] = []
+
+function guess(table: RoutingTable, name: string): string {
+  const prefix = definitionKey('Upstream', '')
+  const known: string[] = []
+  for (const [key] of entries(table.upstreams)) {
+    if (!key.startsWith(prefix)) continue
+    known.push(key.slice(prefix.length))
+    if (known.length === SUGGESTION_NAMES_MAX) break
+  }
+  const meant = suggest(name, known)
+  return meant === null ? '' : `, did you mean "${meant}"?`
+}
+
+/** Apis that the changes leave alone, and that need an Upstream that the changes delete. */
+function neededUpstreams(
+  table: RoutingTable,
+  latest: ReadonlyMap<string, DefinitionChange>,
+): readonly CompileIssue[] {
+  const issues: CompileIssue[] = []
+  for (const change of latest.values()) {
+    if (change.op === 'put' || change.kind !== 'Upstream') continue
+    for (const [name] of entries(valueAt(table.references, change.name) ?? null)) {
+      // What the changes put themselves was already told that the Upstream is missing.
+      if (latest.has(definitionKey('Api', name))) continue
+      const spec = valueAt(table.apis, name)?.definition.spec
+      for (const { path, upstream } of spec === undefined ? [] : referencesOf(spec)) {
+        if (upstream !== change.name) continue
+        const message = `no Upstream "${upstream}": it would be deleted, but is needed here`
+        issues.push({ kind: 'Api', name, path, message })
+      }
+      if (issues.length >= ISSUES_MAX) return issues
+    }
+  }
+  return issues
+}

@@ -1,0 +1,99 @@
+import type { HostEntry, HostIndex } from './host-index.ts'
+import { ANY_HOST } from './hosts.ts'
+import { endOfSegment, followLabel } from './match.ts'
+import type { PathEntry, PathIndex } from './path-index.ts'
+import { childOf, entries, type Tree } from './radix-tree.ts'
+import { compareRoutes, type RouteEntry } from './routes.ts'
+import type { RequestView } from './types.ts'
+
+/** A route that a request comes by: it fits as far as the host and its literal texts say. */
+export type Candidate = {
+  readonly route: RouteEntry
+  /** The host pattern, `*` for any. */
+  readonly host: string
+  /** How many characters of the path its literal texts and whole segments have taken. */
+  readonly at: number
+}
+
+/** What `findRoute` asks, in the same order, but on and on: for explaining, not for serving. */
+export function* candidatesOf(hosts: HostIndex, request: RequestView): Generator<Candidate> {
+  const levels: { readonly host: string; readonly paths: PathIndex }[] = []
+  for (const { name, entry } of hostsAbove(hosts.named, request.host).reverse()) {
+    if (name === request.host) levels.push({ host: name, paths: entry.exact })
+    else levels.push({ host: `*.${name}`, paths: entry.below })
+    levels.push({ host: `.${name}`, paths: entry.suffix })
+  }
+  levels.push({ host: ANY_HOST.text, paths: hosts.any })
+  for (const { host, paths } of levels) {
+    const steps = stepsAlong(paths, request.path, 0).reverse()
+    for (const { entry, at } of steps) {
+      const found = [
+        ...(at === request.path.length ? entry.exact : []).map((route) => ({ route, at })),
+        ...templatesFrom(entry, request.path, at).sort((a, b) => compareRoutes(a.route, b.route)),
+        ...entry.loose.map((route) => ({ route, at })),
+      ]
+      for (const { route, at: end } of found) yield { route, host, at: end }
+    }
+  }
+}
+
+/** Every route of a host in the order of trial, whatever the request. */
+export function routesOf(paths: PathIndex): RouteEntry[] {
+  const routes: RouteEntry[] = []
+  for (const [, { exact, ends, open, loose, wild }] of entries(paths)) {
+    routes.push(...exact, ...ends, ...open, ...loose, ...routesOf(wild))
+  }
+  return routes.sort(compareRoutes)
+}
+
+type HostStep = { readonly name: string; readonly entry: HostEntry }
+
+/** The host itself and the domains above it that the table knows, shortest first. */
+function hostsAbove(named: Tree<HostEntry>, host: string): HostStep[] {
+  const steps: HostStep[] = []
+  const reversed = host.split('').reverse().join('')
+  for (const { value, at } of valuesAlong(named, reversed, 0)) {
+    if (at < host.length && reversed[at] !== '.') continue
+    steps.push({ name: host.slice(host.length - at), entry: value })
+  }
+  return steps
+}
+
+type PathStep = { readonly entry: PathEntry; readonly at: number }
+
+function stepsAlong(paths: PathIndex, path: string, from: number): PathStep[] {
+  return valuesAlong(paths, path, from).map(({ value, at }) => ({ entry: value, at }))
+}
+
+/** The values at every key that `text` begins with from `from` on, shortest first. */
+function valuesAlong<V>(
+  tree: Tree<V>,
+  text: string,
+  from: number,
+): { readonly value: V; readonly at: number }[] {
+  const values: { value: V; at: number }[] = []
+  let node = tree
+  let at = from
+  while (node !== null) {
+    at = followLabel(node.label, text, at)
+    if (at < 0) break
+    if (node.value !== undefined) values.push({ value: node.value, at })
+    node = at === text.length ? null : childOf(node, text.charCodeAt(at))
+  }
+  return values
+}
+
+function templatesFrom(
+  entry: PathEntry,
+  path: string,
+  at: number,
+): { route: RouteEntry; at: number }[] {
+  const here = at === path.length ? [...entry.ends, ...entry.open] : entry.open
+  const templates = here.map((route) => ({ route, at }))
+  const end = endOfSegment(path, at)
+  if (end === at) return templates
+  for (const step of stepsAlong(entry.wild, path, end)) {
+    templates.push(...templatesFrom(step.entry, path, step.at))
+  }
+  return templates
+}

@@ -1,0 +1,159 @@
+import { unreachable } from '../assert.ts'
+import type { PatternSpec, RouteSpec } from '../definitions/api.ts'
+import { compilePattern, type Predicate } from './predicates.ts'
+import { compileRegex } from './regex.ts'
+import {
+  keepPath,
+  replaceAll,
+  replaceMatch,
+  replaceSegments,
+  replaceText,
+  withoutTrailingSlash,
+  type RewritePath,
+} from './rewrite.ts'
+import type { RouteEntry } from './routes.ts'
+import { parseTemplate } from './template.ts'
+
+/** Takes one issue of a definition; `path` begins at what is being compiled. */
+export type Report = (path: string, message: string) => void
+
+export type RoutePlace = {
+  readonly api: string
+  /** Place in the Api's routes. */
+  readonly at: number
+  readonly upstreamKey: string
+}
+
+/** A route ready to be matched, or null once everything that is wrong with it has been reported. */
+export function compileRoute(
+  spec: RouteSpec,
+  place: RoutePlace,
+  report: Report,
+): RouteEntry | null {
+  const compiledPath = compilePath(spec, report)
+  const headers = compilePredicates(spec.headers, 'headers', report)
+  const query = compilePredicates(spec.query, 'query', report)
+  const rewritePath = compiledPath === null ? null : compileRewrite(spec, compiledPath, report)
+  if (compiledPath === null || headers === null || query === null || rewritePath === null) {
+    return null
+  }
+  return {
+    id: `${place.api}/${place.at}`,
+    api: place.api,
+    at: place.at,
+    match: spec.match ?? 'prefix',
+    path: spec.path,
+    upstreamKey: place.upstreamKey,
+    rewritePath,
+    texts: compiledPath.texts,
+    end: compiledPath.end,
+    regex: compiledPath.regex,
+    shape: compiledPath.shape,
+    methods: spec.methods ?? null,
+    headers,
+    query,
+    predicateCount: (spec.methods === undefined ? 0 : 1) + headers.length + query.length,
+    priority: spec.priority ?? 0,
+    rewritePrefix: spec.rewrite?.prefix ?? null,
+  }
+}
+
+type CompiledPath = Pick<RouteEntry, 'texts' | 'end' | 'regex' | 'shape'>
+
+function compilePath(spec: RouteSpec, report: Report): CompiledPath | null {
+  const { path, match = 'prefix' } = spec
+  if (match === 'regex') return compileRegexPath(path, report)
+  if (!path.startsWith('/')) {
+    report('path', 'must begin with "/"')
+    return null
+  }
+  if (/[?#]/.test(path)) {
+    report('path', 'must not contain "?" or "#": a path ends before them; see `query`')
+    return null
+  }
+  if (match === 'template') return compileTemplatePath(path, report)
+  const literal = match === 'prefix' ? withoutTrailingSlash(path) : path
+  const end = match === 'exact' ? 'end' : 'loose'
+  return { texts: [literal], end, regex: null, shape: `${match} ${literal}` }
+}
+
+function compileRegexPath(path: string, report: Report): CompiledPath | null {
+  const compiled = compileRegex(path)
+  if (!compiled.ok) {
+    report('path', compiled.reason)
+    return null
+  }
+  const { regex } = compiled
+  return { texts: [regex.literal], end: 'loose', regex, shape: `regex ${path}` }
+}
+
+function compileTemplatePath(path: string, report: Report): CompiledPath | null {
+  const parsed = parseTemplate(path)
+  if (!parsed.ok) {
+    report('path', parsed.reason)
+    return null
+  }
+  const { texts, end, expression } = parsed.template
+  // Names of parameters do not matter to what a template takes.
+  if (expression === null) {
+    const shape = `template ${texts.join('{}')}${end === 'rest' ? '{*}' : ''}`
+    return { texts, end, regex: null, shape }
+  }
+  const compiled = compileRegex(expression)
+  if (!compiled.ok) {
+    report('path', `is too large a template: ${compiled.reason}`)
+    return null
+  }
+  return { texts, end, regex: compiled.regex, shape: `template ${expression}` }
+}
+
+function compileRewrite(
+  spec: RouteSpec,
+  compiled: CompiledPath,
+  report: Report,
+): RewritePath | null {
+  const replacement = spec.rewrite?.prefix
+  if (replacement === undefined) return keepPath
+  const { match = 'prefix' } = spec
+  switch (match) {
+    case 'prefix':
+      return replaceSegments(spec.path, replacement)
+    case 'text-prefix':
+    case 'template':
+      return replaceText(compiled.texts[0].length, replacement)
+    case 'exact':
+      return replaceAll(replacement)
+    case 'regex':
+      if (compiled.regex?.isAnchored === true) return replaceMatch(compiled.regex, replacement)
+      report('rewrite', 'needs an expression that begins with "^", so that there is a prefix')
+      return null
+    default:
+      return unreachable(match)
+  }
+}
+
+function compilePredicates(
+  specs: Readonly<Record<string, PatternSpec>> | undefined,
+  field: 'headers' | 'query',
+  report: Report,
+): readonly Predicate[] | null {
+  if (specs === undefined) return NO_PREDICATES
+  const predicates: Predicate[] = []
+  const names = new Set<string>()
+  let isGood = true
+  const refuse = (path: string, message: string): void => {
+    report(`${field}.${path}`, message)
+    isGood = false
+  }
+  for (const [given, spec] of Object.entries(specs)) {
+    const name = field === 'headers' ? given.toLowerCase() : given
+    if (names.has(name)) refuse(given, 'names a header that is already named in another case')
+    names.add(name)
+    const compiled = compilePattern(spec)
+    if (compiled.ok) predicates.push({ name, pattern: compiled.pattern })
+    else refuse(`${given}.regex`, compiled.reason)
+  }
+  return isGood ? predicates : null
+}
+
+const NO_PREDICATES: readonly Predicate[] = []

@@ -1,0 +1,71 @@
+import { EXPLAIN_CANDIDATES_MAX } from '../limits.ts'
+import { candidatesOf, type Candidate } from './candidates.ts'
+import type { RoutingTable } from './draft.ts'
+import { explainPattern, matchesAnyValue, matchesPattern } from './predicates.ts'
+import { queryValues } from './query-parameters.ts'
+import { acceptsRest, explainOrder, type RouteEntry } from './routes.ts'
+import type { ExplainedCandidate, Explanation, RequestView } from './types.ts'
+
+/**
+ * The decision of `matchRoute` for a request: the route, and why the candidates before and after it lost, in the
+ * order in which they are tried. Candidates are routes whose host and literal texts fit; at most
+ * EXPLAIN_CANDIDATES_MAX losers are listed.
+ */
+export function explain(table: RoutingTable, request: RequestView): Explanation {
+  let matched: Candidate | null = null
+  const losers: ExplainedCandidate[] = []
+  for (const candidate of candidatesOf(table.hosts, request)) {
+    const reason = whyNot(candidate, request)
+    if (reason === null && matched === null) matched = candidate
+    else if (losers.length < EXPLAIN_CANDIDATES_MAX) {
+      losers.push(described(candidate, reason ?? whyLater(matched, candidate)))
+    }
+    if (matched !== null && losers.length >= EXPLAIN_CANDIDATES_MAX) break
+  }
+  if (matched === null) return { matched, candidates: losers }
+  const { route } = matched
+  const targetPath = route.rewritePath(request.path)
+  return {
+    matched: { ...described(matched, ''), upstream: route.upstreamKey, targetPath },
+    candidates: losers,
+  }
+}
+
+function described({ route, host }: Candidate, reason: string): ExplainedCandidate {
+  return { api: route.api, route: route.at, host, match: route.match, path: route.path, reason }
+}
+
+/** Null when the candidate takes the request. */
+function whyNot({ route, at }: Candidate, request: RequestView): string | null {
+  if (!acceptsRest(route, request.path, at)) return `path ${request.path} does not match`
+  if (route.methods !== null && !route.methods.includes(request.method)) {
+    return `method ${request.method} is not ${route.methods.join(' or ')}`
+  }
+  return whyNotHeaders(route, request) ?? whyNotQuery(route, request)
+}
+
+function whyNotHeaders(route: RouteEntry, request: RequestView): string | null {
+  for (const { name, pattern } of route.headers) {
+    const value = request.header(name)
+    if (matchesPattern(pattern, value)) continue
+    return `header ${name} ${explainPattern(pattern, value === undefined ? [] : [value])}`
+  }
+  return null
+}
+
+function whyNotQuery(route: RouteEntry, request: RequestView): string | null {
+  for (const { name, pattern } of route.query) {
+    const values = queryValues(request.query, name)
+    if (matchesAnyValue(pattern, values)) continue
+    return `query parameter ${name} ${explainPattern(pattern, values)}`
+  }
+  return null
+}
+
+function whyLater(matched: Candidate | null, candidate: Candidate): string {
+  if (matched === null) return ''
+  if (matched.host !== candidate.host) {
+    return `less specific: host ${candidate.host} after ${matched.host}`
+  }
+  return explainOrder(matched.route, candidate.route)
+}

@@ -1,0 +1,42 @@
+import { routesOf } from './candidates.ts'
+import type { RoutingTable } from './draft.ts'
+import { hostsOf } from './host-index.ts'
+import { printPattern, type Predicate } from './predicates.ts'
+import { entries } from './radix-tree.ts'
+import type { RouteEntry } from './routes.ts'
+import type { CompiledUpstream } from './types.ts'
+
+/** The whole table as text, for golden files and people: hosts, their routes in the order of trial, upstreams. */
+export function printTable(table: RoutingTable): string {
+  const lines = [`${table.routeCount} routes of ${table.definitionCount} definitions`]
+  for (const [host, paths] of hostsOf(table.hosts)) {
+    lines.push('', `host ${host.text}`)
+    for (const route of routesOf(paths)) lines.push(`  ${printRoute(route)}`)
+  }
+  if (table.upstreams !== null) lines.push('', 'upstreams')
+  for (const [, upstream] of entries(table.upstreams)) lines.push(`  ${printUpstream(upstream)}`)
+  if (table.pending !== null) lines.push('', 'quarantined')
+  for (const [key, { reason }] of entries(table.pending)) lines.push(`  ${key}: ${reason}`)
+  return `${lines.join('\n')}\n`
+}
+
+function printRoute(route: RouteEntry): string {
+  const parts = [`${route.match} ${route.path}`]
+  if (route.methods !== null) parts.push(route.methods.join(','))
+  parts.push(...route.headers.map((predicate) => printPredicate('header', predicate)))
+  parts.push(...route.query.map((predicate) => printPredicate('query', predicate)))
+  if (route.priority !== 0) parts.push(`priority ${route.priority}`)
+  if (route.rewritePrefix !== null) parts.push(`rewrite ${route.rewritePrefix}`)
+  return `${parts.join(' | ')} -> ${route.upstreamKey} (${route.id})`
+}
+
+function printPredicate(what: string, { name, pattern }: Predicate): string {
+  return `${what} ${name}${printPattern(pattern)}`
+}
+
+function printUpstream(upstream: CompiledUpstream): string {
+  const targets = upstream.targets.map(({ origin, weight }) => `${origin} x${weight}`)
+  const { connectMs, firstByteMs, idleMs, retries } = upstream
+  const limits = `connect ${connectMs}, first byte ${firstByteMs}, idle ${idleMs} ms, retries ${retries}`
+  return `${upstream.key}: ${upstream.balance} of ${targets.join(', ')}; ${limits}`
+}

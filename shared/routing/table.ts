@@ -1,0 +1,57 @@
+import { applyChanges } from './apply.ts'
+import type { RoutingTable } from './draft.ts'
+import { EMPTY_HOSTS } from './host-index.ts'
+import { findRoute } from './match.ts'
+import { entries, valueAt } from './radix-tree.ts'
+import type {
+  CompiledRoute,
+  CompiledUpstream,
+  CompileIssue,
+  Definition,
+  RequestView,
+} from './types.ts'
+
+/** The table without definitions: matches nothing. */
+export const EMPTY_TABLE: RoutingTable = {
+  routeCount: 0,
+  definitionCount: 0,
+  hosts: EMPTY_HOSTS,
+  apis: null,
+  upstreams: null,
+  references: null,
+  pending: null,
+}
+
+/** A table from scratch, all or nothing, or every issue of every definition. The order does not matter. */
+export function compileTable(
+  definitions: Iterable<Definition>,
+):
+  | { readonly ok: true; readonly table: RoutingTable }
+  | { readonly ok: false; readonly issues: readonly CompileIssue[] } {
+  const changes = Array.from(definitions, (definition) => ({ op: 'put', definition }) as const)
+  return applyChanges(EMPTY_TABLE, changes)
+}
+
+/**
+ * The route that a request takes, or null. Allocates nothing unless a candidate asks for a query parameter or has a
+ * regular expression. `upstreamOf` of the same table resolves the route's upstream.
+ */
+export function matchRoute(table: RoutingTable, request: RequestView): CompiledRoute | null {
+  return findRoute(table.hosts, request)
+}
+
+/** The upstream of a key; always there for the keys of routes of the same table. */
+export function upstreamOf(table: RoutingTable, key: string): CompiledUpstream | undefined {
+  return valueAt(table.upstreams, key)
+}
+
+/** Every upstream, named and inline, in order of the keys. */
+export function* upstreams(table: RoutingTable): Generator<CompiledUpstream> {
+  for (const [, upstream] of entries(table.upstreams)) yield upstream
+}
+
+export { adoptChanges, type Adopted } from './adopt.ts'
+export { applyChanges, type Applied } from './apply.ts'
+export { explain } from './explain.ts'
+export { printTable } from './print.ts'
+export type { RoutingTable }

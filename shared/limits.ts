@@ -75,6 +75,8 @@ export const APPEND_BYTES_MAX = 1 * MIB
 export const COMMITTED_BYTES_MAX = 16 * MIB
 /** Proposals taken but not yet committed; beyond it, writes are refused with OVERLOADED. */
 export const UNCOMMITTED_BYTES_MAX = 64 * MIB
+/** Entries proposed at once: a batch without end would keep the core from everything else. */
+export const PROPOSALS_PER_BATCH_MAX = 1_024
 export const INFLIGHT_MESSAGES_MAX = 256
 export const INFLIGHT_BYTES_MAX = 64 * MIB
 export const TICK_MS_DEFAULT = 20
@@ -110,8 +112,6 @@ export const PEER_FRAME_MS_MAX = 30_000
 /** Calls that may wait for an answer at one time: all that this node made, and those that came over one link. */
 export const PEER_CALLS_MAX = 1_024
 export const PEER_CALL_IDLE_MS_MAX = 10_000
-/** Members remembered as removed, so that they are refused until they notice. */
-export const PEER_REMOVED_MAX = 1_000
 
 // Forming and joining a cluster
 

@@ -1,0 +1,141 @@
+import type { Duplex } from 'node:stream'
+import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import type { Frame } from '../../shared/framing.ts'
+import { PEER_HELLO_MS_MAX } from '../../shared/limits.ts'
+import type { NodeId, PeerIdentity } from '../ports.ts'
+import { malformed } from './bytes.ts'
+import { Connection, unreachable, type ConnectionOwner } from './connection.ts'
+import type { LinkPort } from './links.ts'
+import {
+  decodeError,
+  decodeHello,
+  decodeWelcome,
+  encodeError,
+  encodeHello,
+  encodeWelcome,
+  FRAME,
+  PROTOCOL,
+  toRaftwayError,
+  type Hello,
+  type Purpose,
+} from './wire.ts'
+
+/** Takes a connection over in the very moment it is welcome, so that no frame falls between two owners. */
+export type Adopt = (connection: Connection, peer: PeerIdentity) => ConnectionOwner
+
+export type DialOptions = {
+  readonly links: LinkPort
+  /** `HOST:PORT` */
+  readonly peer: string
+  readonly purpose: Purpose
+  readonly self: PeerIdentity
+  /** Who must answer there; null for whoever it is. */
+  readonly expected: NodeId | null
+  readonly adopt: Adopt
+  readonly signal: AbortSignal
+}
+
+/**
+ * Connects and says hello; resolves after `adopt`. PEER_UNREACHABLE, PEER_REFUSED (by either side), or another error
+ * that the other side refused with.
+ */
+export async function dial(options: DialOptions): Promise<void> {
+  const { links, peer } = options
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(PEER_HELLO_MS_MAX)])
+  const link = await links.connect(peer, signal).catch((cause: unknown) => {
+    throw isRaftwayError(cause) ? cause : unreachable(peer, describeError(cause), cause)
+  })
+  await greet(link, signal, options)
+}
+
+function greet(link: Duplex, signal: AbortSignal, options: DialOptions): Promise<void> {
+  const { peer, purpose, self, adopt } = options
+  return new Promise((resolve, reject) => {
+    const connection = new Connection(link, peer, {
+      onFrame(frame) {
+        const other = readWelcome(options, frame)
+        if (other instanceof RaftwayError) return connection.close(other)
+        signal.removeEventListener('abort', onAbort)
+        connection.become(adopt(connection, other))
+        resolve()
+      },
+      onClose(reason) {
+        signal.removeEventListener('abort', onAbort)
+        reject(reason)
+      },
+    })
+    const onAbort = () => connection.close(unreachable(peer, 'no welcome in time'))
+    signal.addEventListener('abort', onAbort, { once: true })
+    connection.send(encodeHello(self, purpose))
+    if (signal.aborted) onAbort()
+  })
+}
+
+/** Who answered, or why nothing comes of it: by the other side's word, or by this side's. */
+function readWelcome(options: DialOptions, { type, payload }: Frame): PeerIdentity | RaftwayError {
+  if (type === FRAME.refuse) return toRaftwayError(decodeError(payload))
+  if (type !== FRAME.welcome) throw malformed(`frame ${type} instead of a welcome`)
+  const other = decodeWelcome(payload)
+  return objection(options, other) ?? other
+}
+
+/** Why this side does not want a peer that would have it. */
+function objection(
+  { self, expected, peer }: DialOptions,
+  other: PeerIdentity,
+): RaftwayError | null {
+  if (expected !== null && other.id !== expected) {
+    return new RaftwayError('PEER_REFUSED', `at ${peer} is ${other.name}, another node than before`)
+  }
+  return foreign(self, other)
+}
+
+/**
+ * Waits for the hello of whoever opened `link`, within PEER_HELLO_MS_MAX and PEER_HELLO_BYTES_MAX. `decide` gives the
+ * new owner of the connection, or the reason that is sent back before it is closed.
+ */
+export function receive(options: {
+  readonly link: Duplex
+  readonly remote: string
+  readonly self: () => PeerIdentity
+  readonly decide: (hello: Hello, connection: Connection) => ConnectionOwner | RaftwayError
+}): Connection {
+  const { link, remote, self, decide } = options
+  const connection = new Connection(link, remote, {
+    onFrame(frame) {
+      if (frame.type !== FRAME.hello) throw malformed(`frame ${frame.type} instead of a hello`)
+      const hello = decodeHello(frame.payload)
+      const answer = refuseStranger(self(), hello) ?? decide(hello, connection)
+      if (answer instanceof RaftwayError) {
+        return connection.finish(encodeError(FRAME.refuse, null, answer), answer)
+      }
+      clearTimeout(timer)
+      connection.send(encodeWelcome(self()))
+      connection.become(answer)
+    },
+    onClose: () => clearTimeout(timer),
+  })
+  const timer = setTimeout(() => {
+    connection.close(unreachable(remote, `no hello within ${PEER_HELLO_MS_MAX} ms`))
+  }, PEER_HELLO_MS_MAX)
+  return connection
+}
+
+function refuseStranger(self: PeerIdentity, hello: Hello): RaftwayError | null {
+  if (hello.protocol !== PROTOCOL) {
+    return new RaftwayError(
+      'PEER_REFUSED',
+      `${self.name} speaks protocol ${PROTOCOL}, and ${hello.name} protocol ${hello.protocol}`,
+    )
+  }
+  return foreign(self, hello)
+}
+
+function foreign(self: PeerIdentity, other: PeerIdentity): RaftwayError | null {
+  if (self.clusterId === null || other.clusterId === null) return null
+  if (self.clusterId === other.clusterId) return null
+  return new RaftwayError(
+    'PEER_REFUSED',
+    `${self.name} belongs to cluster ${self.clusterId}, and ${other.name} to ${other.clusterId}`,
+  )
+}

@@ -1,0 +1,99 @@
+import express, { type Express, type NextFunction, type Request, type Response } from 'express'
+import helmet from 'helmet'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import { lingerAfterRefusal } from './body.ts'
+import { mountCalls, type Call } from './calls.ts'
+import { clusterCalls } from './cluster.ts'
+import { configCalls } from './config.ts'
+import type { ApiContext } from './context.ts'
+import { definitionCalls } from './definitions.ts'
+import { explainCalls } from './explain.ts'
+import { gatewayCalls } from './gateways.ts'
+import { healthCalls } from './health.ts'
+import { historyCalls } from './history.ts'
+import { asApiError, logFailure, problemOf, sendProblem } from './problem.ts'
+import { transactionCalls } from './transactions.ts'
+import { watchCalls } from './watch.ts'
+
+/** Calls that a node answers before it belongs to a cluster. */
+const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics', '/v1/cluster'])
+
+/** Every call of the API, in the order of how often they come. */
+export function apiCalls(api: ApiContext): Call[] {
+  return [
+    ...definitionCalls(api),
+    ...transactionCalls(api),
+    ...gatewayCalls(api),
+    ...watchCalls(api),
+    ...configCalls(api),
+    ...historyCalls(api),
+    ...clusterCalls(api),
+    ...explainCalls(api),
+    ...healthCalls(api),
+  ]
+}
+
+/** The API as a request listener. */
+export function createApp(api: ApiContext): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.enable('case sensitive routing')
+  // Queries are read strictly, by the calls themselves.
+  app.set('query parser', false)
+  app.use(protection())
+  app.use((request: Request, response: Response, next: NextFunction) => {
+    response.setHeader('Raftway-Revision', api.plane.state.revision)
+    response.setHeader('Cache-Control', 'no-store')
+    assertServing(api, request)
+    next()
+  })
+  mountCalls(app, api, apiCalls(api))
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    answerFailure(api, asApiError(error), { request, response })
+  })
+  return app
+}
+
+/** Nothing here is a page: no content may be run, framed or guessed from it. */
+function protection(): ReturnType<typeof helmet> {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+    },
+    // Whether there is TLS is decided in front of this server.
+    strictTransportSecurity: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+    xXssProtection: false,
+  })
+}
+
+function assertServing(api: ApiContext, request: Request): void {
+  if (ALWAYS_ANSWERED.has(request.path) && request.method !== 'POST') return
+  if (api.isStopping()) throw new RaftwayError('STOPPING', 'This node is stopping.')
+  if (api.plane.identity === null) {
+    throw new RaftwayError('NOT_FORMED', 'This node has not formed or joined a cluster yet.')
+  }
+}
+
+function answerFailure(
+  api: ApiContext,
+  error: unknown,
+  exchange: { readonly request: Request; readonly response: Response },
+): void {
+  const { request, response } = exchange
+  logFailure(api.logger, `${request.method} ${request.path}`, error)
+  if (isRaftwayError(error, 'BODY_TOO_LARGE') && !request.complete && !response.headersSent) {
+    const text = JSON.stringify(problemOf(error))
+    response.statusCode = 413
+    response.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
+    response.setHeader('Content-Length', Buffer.byteLength(text))
+    lingerAfterRefusal(request, response, text)
+    return
+  }
+  sendProblem(response, error)
+}

@@ -1,0 +1,108 @@
+import type { Request, Response } from 'express'
+import { HOST_CHARS_MAX, NAME_CHARS_MAX } from '../../shared/limits.ts'
+import { sendAnswer } from './answer.ts'
+import { pathName, type Call } from './calls.ts'
+import type { ApiContext } from './context.ts'
+import { Envelope } from './envelope.ts'
+import { Query } from './query.ts'
+import { runOnLeader } from './writes.ts'
+
+/** Who the members are, who leads, and how that changes. */
+export function clusterCalls(api: ApiContext): Call[] {
+  return [
+    {
+      path: '/v1/cluster',
+      methods: { get: (request, response) => getCluster(api, request, response) },
+    },
+    {
+      path: '/v1/cluster/members',
+      methods: { post: (request, response) => addMember(api, request, response) },
+    },
+    {
+      path: '/v1/cluster/members/{name}',
+      methods: { delete: (request, response) => removeMember(api, request, response) },
+    },
+    {
+      path: '/v1/cluster/members/{name}/promote',
+      methods: { post: (request, response) => promoteMember(api, request, response) },
+    },
+    {
+      path: '/v1/cluster/leader',
+      methods: { post: (request, response) => transferLeadership(api, request, response) },
+    },
+  ]
+}
+
+function getCluster(api: ApiContext, request: Request, response: Response): void {
+  new Query(request.url, []).finish()
+  const { members, revision, hash, ...status } = api.plane.status()
+  const body = {
+    ...status,
+    revision,
+    hash,
+    members: members.map(({ name, role, state, api: url, peer, matchIndex, healthy, ...more }) => ({
+      name,
+      role,
+      state,
+      api: url,
+      peer,
+      matchIndex,
+      healthy,
+      ...more,
+    })),
+  }
+  sendAnswer(response, { status: 200, revision, body })
+}
+
+async function addMember(api: ApiContext, request: Request, response: Response): Promise<void> {
+  new Query(request.url, []).finish()
+  const answer = await runOnLeader(api, request, async (body) => {
+    const envelope = new Envelope(body, ['peer'])
+    const peer = envelope.requiredText('peer', HOST_CHARS_MAX + 6)
+    if (peer !== '' && !/^(\[[0-9A-Fa-f:.%]+\]|[^\s:/?#@]+):\d{1,5}$/.test(peer)) {
+      envelope.issue('peer', 'must be HOST:PORT')
+    }
+    envelope.finish('INVALID_REQUEST')
+    const member = await api.plane.addMember(peer)
+    return { status: 201, revision: api.plane.state.revision, body: { member } }
+  })
+  sendAnswer(response, answer)
+}
+
+async function removeMember(api: ApiContext, request: Request, response: Response): Promise<void> {
+  new Query(request.url, []).finish()
+  const name = pathName(request)
+  const answer = await runOnLeader(api, request, async (body) => {
+    new Envelope(body, []).finish('INVALID_REQUEST')
+    await api.plane.removeMember(name)
+    return { status: 200, revision: api.plane.state.revision, body: { name } }
+  })
+  sendAnswer(response, answer)
+}
+
+async function promoteMember(api: ApiContext, request: Request, response: Response): Promise<void> {
+  new Query(request.url, []).finish()
+  const name = pathName(request)
+  const answer = await runOnLeader(api, request, async (body) => {
+    new Envelope(body, []).finish('INVALID_REQUEST')
+    await api.plane.promoteMember(name)
+    return { status: 200, revision: api.plane.state.revision, body: { name } }
+  })
+  sendAnswer(response, answer)
+}
+
+async function transferLeadership(
+  api: ApiContext,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  new Query(request.url, []).finish()
+  const answer = await runOnLeader(api, request, async (body) => {
+    const envelope = new Envelope(body, ['name'])
+    const name = envelope.text('name', NAME_CHARS_MAX)
+    envelope.finish('INVALID_REQUEST')
+    const leader = await api.plane.transferLeadership(name)
+    return { status: 200, revision: api.plane.state.revision, body: { leader } }
+  })
+  sendAnswer(response, answer)
+}

@@ -1,0 +1,70 @@
+import type { Request, Response } from 'express'
+import { definitionKey } from '../../shared/changes.ts'
+import type { DefinitionInput } from '../../shared/definitions/kinds.ts'
+import { OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
+import { streamAnswer } from './answer.ts'
+import type { Call } from './calls.ts'
+import type { ApiContext } from './context.ts'
+import { Envelope } from './envelope.ts'
+import { Query } from './query.ts'
+import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
+import { inSlices, manyWritten, takeDefinition } from './transactions.ts'
+import { runWrite, type WritePlan } from './writes.ts'
+
+/** `GET /v1/config`: every definition at a revision. `PUT /v1/config`: replace all of them at once. */
+export function configCalls(api: ApiContext): Call[] {
+  return [
+    {
+      path: '/v1/config',
+      methods: {
+        get: (request, response) => getConfig(api, request, response),
+        put: (request, response) => runWrite(api, request, response, planReplacement),
+      },
+    },
+  ]
+}
+
+async function getConfig(api: ApiContext, request: Request, response: Response): Promise<void> {
+  const query = new Query(request.url, ['revision', CONSISTENCY])
+  const wanted = query.integer('revision', { min: 0, max: Number.MAX_SAFE_INTEGER })
+  const isStale = readsStale(query)
+  query.finish()
+  await readPoint(api, isStale)
+  const { state } = api.plane
+  const { revision, hash } = state
+  const isCurrent = wanted === undefined || wanted === revision
+  const items = isCurrent ? state.list() : await state.configAt(wanted)
+  const head = isCurrent ? { revision, hash } : { revision: wanted }
+  await streamAnswer(response, { revision: head.revision, head, member: 'definitions', items })
+}
+
+/** What `GET /v1/config` answers can be put back as it is, so its further members are known here. */
+const REPLACEMENT_MEMBERS = ['definitions', 'message', 'ifConfigRevision', 'revision', 'hash']
+
+async function planReplacement(body: unknown): Promise<WritePlan> {
+  const envelope = new Envelope(body, REPLACEMENT_MEMBERS)
+  const range = { min: 0, max: OPERATIONS_PER_TRANSACTION_MAX }
+  const given = envelope.array('definitions', range)
+  const message = envelope.message()
+  const ifConfigRevision = envelope.revision('ifConfigRevision')
+  const definitions: DefinitionInput[] = []
+  const places = new Map<string, number>()
+  await inSlices(given, (input, at) => {
+    const definition = takeDefinition(envelope, input, `definitions.${at}`)
+    if (definition === null) return
+    const key = definitionKey(definition.kind, definition.name)
+    const first = places.get(key)
+    if (first !== undefined) {
+      envelope.issue(`definitions.${at}`, `${key} was given before, as definitions.${first}`)
+    }
+    places.set(key, first ?? at)
+    definitions.push(definition)
+  })
+  envelope.finish('INVALID_DEFINITION')
+  return {
+    action: { type: 'replace', definitions },
+    message,
+    ifConfigRevision,
+    answer: manyWritten,
+  }
+}

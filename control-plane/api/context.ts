@@ -1,0 +1,49 @@
+import type { Logger } from '../../shared/logger.ts'
+import {
+  API_BODY_BYTES_MAX,
+  BOOKMARK_MS,
+  RECENT_CHANGES_BYTES_MAX,
+  WATCHER_QUEUE_BYTES_MAX,
+  WATCHER_STALL_MS_MAX,
+  WATCHERS_MAX,
+} from '../../shared/limits.ts'
+import type { ControlPlane } from '../ports.ts'
+import type { Forwarder } from './forward.ts'
+import type { GatewayRegistry } from './gateway-registry.ts'
+import type { Metrics } from './metrics.ts'
+import type { RolloutBoard } from './rollout.ts'
+import type { WatchHub } from './watch-hub.ts'
+
+/** What every call of one node's API works with. Lives as long as the server. */
+export type ApiContext = {
+  readonly plane: ControlPlane
+  readonly logger: Logger
+  readonly version: string
+  readonly bounds: ApiBounds
+  readonly hub: WatchHub
+  readonly gateways: GatewayRegistry
+  readonly rollouts: RolloutBoard
+  readonly forwarder: Forwarder
+  readonly metrics: Metrics
+  /** The server was asked to close: what comes now is refused. */
+  isStopping(): boolean
+}
+
+/** Bounds that a test may tighten; the defaults are those of `shared/limits.ts`. */
+export type ApiBounds = {
+  readonly bodyBytesMax: number
+  readonly bookmarkMs: number
+  readonly watchersMax: number
+  readonly watcherQueueBytesMax: number
+  readonly watcherStallMs: number
+  readonly recentChangesBytesMax: number
+}
+
+export const DEFAULT_BOUNDS: ApiBounds = {
+  bodyBytesMax: API_BODY_BYTES_MAX,
+  bookmarkMs: BOOKMARK_MS,
+  watchersMax: WATCHERS_MAX,
+  watcherQueueBytesMax: WATCHER_QUEUE_BYTES_MAX,
+  watcherStallMs: WATCHER_STALL_MS_MAX,
+  recentChangesBytesMax: RECENT_CHANGES_BYTES_MAX,
+}

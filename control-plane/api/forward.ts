@@ -1,0 +1,234 @@
+import { Agent } from 'undici'
+import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import {
+  FORWARD_CONNECT_MS_MAX,
+  FORWARD_CONNECTIONS_MAX,
+  FORWARD_MS_MAX,
+  FORWARD_RETRY_MS_MAX,
+  FORWARD_RETRY_MS_MIN,
+} from '../../shared/limits.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { ControlPlane, NodeAddress } from '../ports.ts'
+import type { Answer } from './answer.ts'
+import type { Metrics } from './metrics.ts'
+
+/** Names the node that forwards; a call that carries it is never forwarded again. */
+export const FORWARDED_HEADER = 'raftway-forwarded'
+
+/** How often a forwarded call looks whether the node it went to still leads. */
+const LEADER_CHECK_MS = 50
+
+/** A call that only the leader can carry out. */
+export type LeaderCall = {
+  readonly method: 'PUT' | 'POST' | 'DELETE'
+  /** Path and query as the leader shall see them. */
+  readonly target: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer
+  /** It came from another node: carried out here or not at all. */
+  readonly isForwarded: boolean
+  /** Its key makes a repeat harmless; without one, an attempt whose outcome is unknown is the last. */
+  readonly isRepeatable: boolean
+  /** Carries it out on this node, which leads. */
+  local(): Promise<Answer>
+}
+
+type Attempt =
+  | { readonly type: 'answered'; readonly answer: Answer }
+  | { readonly type: 'failed'; readonly isUncertain: boolean; readonly reason: string }
+  /** The patience was spent on waiting for one. */
+  | { readonly type: 'no-leader'; readonly reason: string }
+
+type InFlight = { readonly leader: NodeAddress; readonly abort: AbortController }
+
+export type ForwarderOptions = {
+  readonly plane: ControlPlane
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** How long a call looks for a leader: two election timeouts. Milliseconds. */
+  readonly patienceMs: number
+}
+
+/** Brings calls to the leader, wherever it is, and stays with them over a change of leader. */
+export class Forwarder {
+  readonly #options: ForwarderOptions
+  readonly #agent = new Agent({
+    connections: FORWARD_CONNECTIONS_MAX,
+    connect: { timeout: FORWARD_CONNECT_MS_MAX },
+    headersTimeout: FORWARD_MS_MAX,
+    bodyTimeout: FORWARD_MS_MAX,
+  })
+  readonly #inFlight = new Set<InFlight>()
+  #leaderCheck: NodeJS.Timeout | null = null
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options
+  }
+
+  /**
+   * The leader's answer, this node's own if it leads. Attempts that met no leader are repeated until the patience is
+   * over: then NO_LEADER, or WRITE_UNCERTAIN if one of them may have been carried out.
+   */
+  async carryOut(call: LeaderCall): Promise<Answer> {
+    const { plane } = this.#options
+    if (call.isForwarded) return carryOutHere(plane, call)
+    let isUncertain = false
+    let deadline: number | null = null
+    let pauseMs = FORWARD_RETRY_MS_MIN
+    for (;;) {
+      const attempt = await this.#attempt(call, deadline)
+      if (attempt.type === 'answered') return attempt.answer
+      if (attempt.type === 'no-leader') throw failure(isUncertain, attempt.reason)
+      isUncertain ||= attempt.isUncertain
+      deadline ??= performance.now() + this.#options.patienceMs
+      const isOver = performance.now() + pauseMs >= deadline
+      if (isOver || (isUncertain && !call.isRepeatable)) throw failure(isUncertain, attempt.reason)
+      await pause(pauseMs)
+      pauseMs = Math.min(pauseMs * 2, FORWARD_RETRY_MS_MAX)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#leaderCheck !== null) clearInterval(this.#leaderCheck)
+    this.#leaderCheck = null
+    await this.#agent.destroy()
+  }
+
+  async #attempt(call: LeaderCall, deadline: number | null): Promise<Attempt> {
+    const { plane, patienceMs } = this.#options
+    if (plane.isLeader) return attemptHere(call)
+    let leader = plane.leader()
+    if (leader === null) {
+      const leftMs = deadline === null ? patienceMs : Math.max(1, deadline - performance.now())
+      try {
+        leader = await plane.waitForLeader(leftMs)
+      } catch (error) {
+        if (!isRaftwayError(error, 'NO_LEADER', 'TIMEOUT')) throw error
+        return { type: 'no-leader', reason: describeError(error) }
+      }
+    }
+    if (leader.id !== plane.self.id) return this.#send(call, leader)
+    if (plane.isLeader) return attemptHere(call)
+    return { type: 'failed', isUncertain: false, reason: 'this node is taking over the lead' }
+  }
+
+  async #send(call: LeaderCall, leader: NodeAddress): Promise<Attempt> {
+    const { metrics, plane, logger } = this.#options
+    const entry = { leader, abort: new AbortController() }
+    this.#inFlight.add(entry)
+    this.#leaderCheck ??= setInterval(() => this.#abandonOldLeaders(), LEADER_CHECK_MS)
+    try {
+      const answer = await this.#request(call, leader, entry.abort.signal)
+      const refusal = refusalOf(answer)
+      metrics.onForwarded(refusal === null ? 'answered' : 'refused')
+      if (refusal === null) return { type: 'answered', answer }
+      return { type: 'failed', isUncertain: refusal === 'WRITE_UNCERTAIN', reason: refusal }
+    } catch (error) {
+      metrics.onForwarded('broken')
+      const reason = `${leader.name}: ${describeError(error)}`
+      logger.debug({ leader: leader.name, node: plane.self.name, reason }, 'forwarding failed')
+      return { type: 'failed', isUncertain: !isNeverSent(error), reason }
+    } finally {
+      this.#inFlight.delete(entry)
+      if (this.#inFlight.size === 0 && this.#leaderCheck !== null) {
+        clearInterval(this.#leaderCheck)
+        this.#leaderCheck = null
+      }
+    }
+  }
+
+  async #request(call: LeaderCall, leader: NodeAddress, signal: AbortSignal): Promise<Answer> {
+    const reply = await this.#agent.request({
+      origin: leader.api,
+      path: call.target,
+      method: call.method,
+      headers: { ...call.headers, [FORWARDED_HEADER]: this.#options.plane.self.name },
+      body: call.body.length === 0 ? null : call.body,
+      signal,
+    })
+    const bytes = Buffer.from(await reply.body.arrayBuffer())
+    const headers: Record<string, string> = {}
+    for (const name of PASSED_HEADERS) {
+      const value = reply.headers[name]
+      if (typeof value === 'string') headers[name] = value
+    }
+    const contentType = reply.headers['content-type']
+    return {
+      status: reply.statusCode,
+      revision: Number(reply.headers['raftway-revision'] ?? 0),
+      body: bytes,
+      ...(typeof contentType === 'string' ? { contentType } : {}),
+      headers,
+    }
+  }
+
+  /** A leader that was cut off without closing its connections would keep its callers until the timeout. */
+  #abandonOldLeaders(): void {
+    const leader = this.#options.plane.leader()
+    if (leader === null) return
+    for (const { leader: old, abort } of this.#inFlight) {
+      if (old.id !== leader.id || old.api !== leader.api) abort.abort()
+    }
+  }
+}
+
+const PASSED_HEADERS = ['etag', 'retry-after'] as const
+
+/** Answers of a node that does not lead, or not any more. */
+const REFUSALS = ['NOT_LEADER', 'NO_LEADER', 'WRITE_UNCERTAIN', 'STOPPING', 'NOT_FORMED'] as const
+type Refusal = (typeof REFUSALS)[number]
+
+async function carryOutHere(plane: ControlPlane, call: LeaderCall): Promise<Answer> {
+  if (plane.isLeader) return call.local()
+  const leader = plane.leader()?.name ?? null
+  throw new RaftwayError('NOT_LEADER', `${plane.self.name} does not lead.`, { extra: { leader } })
+}
+
+async function attemptHere(call: LeaderCall): Promise<Attempt> {
+  try {
+    return { type: 'answered', answer: await call.local() }
+  } catch (error) {
+    if (!isRaftwayError(error, 'NOT_LEADER', 'NO_LEADER', 'WRITE_UNCERTAIN')) throw error
+    return {
+      type: 'failed',
+      isUncertain: error.code === 'WRITE_UNCERTAIN',
+      reason: describeError(error),
+    }
+  }
+}
+
+function refusalOf(answer: Answer): Refusal | null {
+  if (answer.status !== 503 || !Buffer.isBuffer(answer.body)) return null
+  try {
+    const problem: unknown = JSON.parse(answer.body.toString())
+    if (problem === null || typeof problem !== 'object' || !('code' in problem)) return null
+    return REFUSALS.find((code) => code === problem.code) ?? null
+  } catch {
+    return null // Not one of our answers: it goes to the client as it is.
+  }
+}
+
+/** Errors of a connection that never stood. Any other may have come after the leader had the request. */
+const NEVER_SENT = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+
+function isNeverSent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && NEVER_SENT.has(String(error.code))
+}
+
+function failure(isUncertain: boolean, reason: string): RaftwayError {
+  if (!isUncertain) return new RaftwayError('NO_LEADER', `No leader took the call: ${reason}.`)
+  const detail = `The leader was lost before it answered, and no other answered in time: ${reason}.`
+  return new RaftwayError('WRITE_UNCERTAIN', detail)
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms)
+  })
+}

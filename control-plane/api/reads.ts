@@ -1,0 +1,16 @@
+import { READ_BARRIER_MS_MAX } from '../../shared/limits.ts'
+import type { ApiContext } from './context.ts'
+import type { Query } from './query.ts'
+
+/** The parameter that every read of the replicated state knows. */
+export const CONSISTENCY = 'consistency'
+
+/** Takes `consistency` from a query: whether this node may answer from what it has. */
+export function readsStale(query: Query): boolean {
+  return query.oneOf(CONSISTENCY, ['linearizable', 'stale']) === 'stale'
+}
+
+/** After this, the state of this node is as new as the call, unless the client asked for less. NO_LEADER, TIMEOUT. */
+export async function readPoint(api: ApiContext, isStale: boolean): Promise<void> {
+  if (!isStale) await api.plane.readBarrier(READ_BARRIER_MS_MAX)
+}

@@ -1,0 +1,180 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { RaftwayError } from '../../shared/errors.ts'
+import {
+  API_CLOSE_MS_MAX,
+  API_CONNECTIONS_MAX,
+  API_HEAD_BYTES_MAX,
+  API_HEADERS_MS_MAX,
+  API_REQUEST_MS_MAX,
+  ELECTION_MS_DEFAULT,
+} from '../../shared/limits.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { ControlPlane } from '../ports.ts'
+import { createApp } from './app.ts'
+import { isTooLarge } from './body.ts'
+import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
+import { Forwarder } from './forward.ts'
+import { GatewayRegistry } from './gateway-registry.ts'
+import { metricsSource } from './health.ts'
+import { Metrics } from './metrics.ts'
+import { problemOf } from './problem.ts'
+import { RolloutBoard } from './rollout.ts'
+import { WatchHub } from './watch-hub.ts'
+
+const TCP_KEEP_ALIVE_MS = 10_000
+
+export type ApiOptions = {
+  readonly host: string
+  /** 0 takes any free port. */
+  readonly port: number
+  readonly plane: ControlPlane
+  readonly logger: Logger
+  readonly version: string
+  /** Shortest election timeout of the cluster: a call looks for a leader for two of them, at least a second. */
+  readonly electionMs?: number
+  readonly bounds?: Partial<ApiBounds>
+}
+
+/** A node's HTTP API while it listens. */
+export type ApiServer = {
+  /** `http://127.0.0.1:7400` */
+  readonly url: string
+  readonly port: number
+  /** Ends watches with the reason, answers what is under way, and closes every connection. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the HTTP API of one node (DESIGN 9.3). Resolves when it listens; rejects with the system's error when the
+ * address cannot be had. The plane stays the caller's.
+ */
+export async function startApi(options: ApiOptions): Promise<ApiServer> {
+  const room = createRoom(options)
+  const { api } = room
+  const app = createApp(api)
+  const server = createServer({
+    maxHeaderSize: API_HEAD_BYTES_MAX,
+    headersTimeout: API_HEADERS_MS_MAX,
+    requestTimeout: API_REQUEST_MS_MAX,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+  })
+  server.maxConnections = API_CONNECTIONS_MAX
+  server.on('request', app)
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    // A client that asks first is told of a body that is too large before it sends any of it.
+    if (!isTooLarge(request, api.bounds.bodyBytesMax)) response.writeContinue()
+    server.emit('request', request, response)
+  })
+  server.on('clientError', (error, socket) => {
+    if (!socket.writable) return
+    socket.end(refusalOfMalformed(error, api.plane.state.revision))
+  })
+  try {
+    await listen(server, options)
+  } catch (error) {
+    await room.close()
+    throw error
+  }
+  const { port } = server.address() as AddressInfo // It listens on TCP.
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host
+  let closing: Promise<void> | null = null
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    close() {
+      closing ??= closeAll(server, room)
+      return closing
+    },
+  }
+}
+
+type Room = { readonly api: ApiContext; stop(): void; close(): Promise<void> }
+
+function createRoom(options: ApiOptions): Room {
+  const { plane, logger, version, electionMs = ELECTION_MS_DEFAULT } = options
+  const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
+  let isStopping = false
+  const metrics: Metrics = new Metrics(() => metricsSource(api))
+  const hub = new WatchHub({ plane, logger, bounds, metrics })
+  const hashAt = (revision: number): string | null => hub.recent.hashAt(revision)
+  const gateways = new GatewayRegistry({ plane, logger, hashAt })
+  const rollouts = new RolloutBoard({ gateways, hashAt })
+  const patienceMs = Math.max(1_000, 2 * electionMs)
+  const forwarder = new Forwarder({ plane, metrics, logger, patienceMs })
+  const api: ApiContext = {
+    plane,
+    logger,
+    version,
+    bounds,
+    hub,
+    gateways,
+    rollouts,
+    forwarder,
+    metrics,
+    isStopping: () => isStopping,
+  }
+  return {
+    api,
+    stop() {
+      isStopping = true
+      hub.close()
+      rollouts.close()
+      gateways.close()
+    },
+    async close() {
+      this.stop()
+      await forwarder.close()
+      metrics.close()
+    },
+  }
+}
+
+function listen(server: Server, options: ApiOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen(options.port, options.host, () => {
+    server.off('error', reject)
+    resolve()
+  })
+  return promise
+}
+
+async function closeAll(server: Server, room: Room): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    server.close(() => resolve())
+  })
+  room.stop()
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), API_CLOSE_MS_MAX)
+  await closed
+  clearTimeout(timer)
+  await room.close()
+}
+
+/** What the parser of HTTP refuses never becomes a request, so its answer is written by hand. */
+function refusalOfMalformed(error: Error & { readonly code?: string }, revision: number): string {
+  const document = problemOf(malformed(error.code))
+  const text = JSON.stringify(document)
+  const head = [
+    `HTTP/1.1 ${document.status} ${document.title}`,
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    `Raftway-Revision: ${revision}`,
+    'Connection: close',
+  ]
+  return `${head.join('\r\n')}\r\n\r\n${text}`
+}
+
+function malformed(code: string | undefined): RaftwayError {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    const detail = `A request head may have ${API_HEAD_BYTES_MAX} bytes (API_HEAD_BYTES_MAX).`
+    return new RaftwayError('HEAD_TOO_LARGE', detail)
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new RaftwayError('REQUEST_TIMEOUT', 'The request took too long to arrive.')
+  }
+  return new RaftwayError('BAD_REQUEST', 'The request is not HTTP/1.1.')
+}

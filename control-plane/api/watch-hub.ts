@@ -1,0 +1,141 @@
+import type { ServerResponse } from 'node:http'
+import { describeError, RaftwayError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { ControlPlane, StateReader } from '../ports.ts'
+import type { ApiBounds } from './context.ts'
+import type { Metrics } from './metrics.ts'
+import { encodeLine, RecentChanges } from './recent-changes.ts'
+import { SnapshotText } from './snapshot-text.ts'
+import { Watcher, type WatchSource, type WatchStart } from './watcher.ts'
+
+export type WatchHubOptions = {
+  readonly plane: ControlPlane
+  readonly logger: Logger
+  readonly bounds: ApiBounds
+  readonly metrics: Metrics
+}
+
+/** All watches of one node: an applied change is encoded once and handed to every live watcher in the same tick. */
+export class WatchHub implements WatchSource {
+  readonly recent: RecentChanges
+  readonly #options: WatchHubOptions
+  readonly #watchers = new Set<Watcher>()
+  readonly #live = new Set<Watcher>()
+  readonly #stops: (() => void)[]
+  #shared: { readonly snapshot: SnapshotText; readers: number } | null = null
+
+  constructor(options: WatchHubOptions) {
+    const { plane, bounds } = options
+    this.#options = options
+    const { revision, hash } = plane.state
+    this.recent = new RecentChanges({ revision, hash }, bounds.recentChangesBytesMax)
+    // Twice as often as promised: a timer that is late must not break the promise.
+    const bookmarks = setInterval(() => this.#bookmark(), Math.ceil(bounds.bookmarkMs / 2))
+    this.#stops = [
+      plane.onApplied((change) => {
+        const { line, revision: applied } = this.recent.push(change)
+        for (const watcher of this.#live) watcher.deliver(line, applied)
+      }),
+      plane.onReset(() => this.#reset()),
+      () => clearInterval(bookmarks),
+    ]
+  }
+
+  get state(): StateReader {
+    return this.#options.plane.state
+  }
+
+  get queueBytesMax(): number {
+    return this.#options.bounds.watcherQueueBytesMax
+  }
+
+  get stallMs(): number {
+    return this.#options.bounds.watcherStallMs
+  }
+
+  get count(): number {
+    return this.#watchers.size
+  }
+
+  get bytesQueued(): number {
+    let bytes = 0
+    for (const watcher of this.#watchers) bytes += watcher.bytesQueued
+    return bytes
+  }
+
+  /** OVERLOADED when as many watches are open as one node serves. */
+  assertRoom(): void {
+    const { watchersMax } = this.#options.bounds
+    if (this.#watchers.size < watchersMax) return
+    const detail = `This node serves ${watchersMax} watches (WATCHERS_MAX) already.`
+    throw new RaftwayError('OVERLOADED', detail)
+  }
+
+  /** Makes a response whose head was sent a watch, until either side ends it. */
+  open(response: ServerResponse, from: WatchStart): void {
+    const watcher = new Watcher(response, this)
+    this.#watchers.add(watcher)
+    response.once('close', () => {
+      this.#watchers.delete(watcher)
+      this.#live.delete(watcher)
+    })
+    // The watcher hears its own failures.
+    void watcher.start(from)
+  }
+
+  takeSnapshot(): SnapshotText {
+    const shared = this.#shared
+    const { revision, hash } = this.state
+    if (shared?.snapshot.revision === revision && shared.snapshot.hash === hash) {
+      shared.readers++
+      return shared.snapshot
+    }
+    // One text is kept at a time: the newest is the one that others may still join.
+    shared?.snapshot.forget()
+    const snapshot = new SnapshotText(this.state)
+    this.#shared = { snapshot, readers: 1 }
+    return snapshot
+  }
+
+  releaseSnapshot(snapshot: SnapshotText): void {
+    if (this.#shared?.snapshot !== snapshot) return
+    this.#shared.readers--
+    if (this.#shared.readers === 0) this.#shared = null
+  }
+
+  goLive(watcher: Watcher): void {
+    this.#live.add(watcher)
+  }
+
+  onFailure(error: unknown): void {
+    this.#options.logger.error({ error: describeError(error) }, 'a watch failed')
+  }
+
+  onCutOff(watcher: Watcher): void {
+    this.#live.delete(watcher)
+    this.#options.metrics.onWatcherCutOff()
+    const fields = { bytesQueued: watcher.bytesQueued }
+    this.#options.logger.warn(fields, 'a watcher did not keep up and was cut off')
+  }
+
+  /** Tells every watcher that the node stops. */
+  close(): void {
+    for (const stop of this.#stops) stop()
+    for (const watcher of this.#watchers) watcher.end('STOPPING', 'this node is stopping')
+    this.#live.clear()
+  }
+
+  #reset(): void {
+    const { revision, hash } = this.state
+    this.recent.restart({ revision, hash })
+    this.#live.clear()
+    for (const watcher of this.#watchers) watcher.reset()
+  }
+
+  /** Every live watcher has been given all changes up to the newest: the bookmark is never ahead of them. */
+  #bookmark(): void {
+    const { revision } = this.recent.newest
+    const line = encodeLine({ type: 'bookmark', revision })
+    for (const watcher of this.#live) watcher.mark(line)
+  }
+}

@@ -1,0 +1,52 @@
+import type { Request, Response } from 'express'
+import { READ_BARRIER_MS_MAX } from '../../shared/limits.ts'
+import type { Call } from './calls.ts'
+import type { ApiContext } from './context.ts'
+import { checkGatewayName } from './gateway-name.ts'
+import { Query } from './query.ts'
+import type { WatchStart } from './watcher.ts'
+
+/** `GET /v1/watch`: newline-delimited JSON, as `shared/watch-protocol.ts` has it. */
+export function watchCalls(api: ApiContext): Call[] {
+  return [
+    {
+      path: '/v1/watch',
+      isOpenEnded: true,
+      methods: { get: (request, response) => watch(api, request, response) },
+    },
+  ]
+}
+
+async function watch(api: ApiContext, request: Request, response: Response): Promise<void> {
+  const query = new Query(request.url, ['from', 'gateway', 'label.*'])
+  const from = query.integer('from', { min: 0, max: Number.MAX_SAFE_INTEGER })
+  const gateway = query.text('gateway')
+  if (gateway !== undefined) checkGatewayName(query, 'gateway', gateway)
+  const labels = query.below('label.')
+  query.finish()
+  api.hub.assertRoom()
+  const start = await startOf(api, from)
+  response.statusCode = 200
+  response.setHeader('Raftway-Revision', api.plane.state.revision)
+  response.setHeader('Content-Type', 'application/x-ndjson; charset=utf-8')
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  response.flushHeaders()
+  if (gateway !== undefined) {
+    response.once('close', api.gateways.watchOpened(gateway, labels))
+  }
+  api.hub.open(response, start)
+}
+
+/**
+ * A revision that this node has not seen is either one that it will have in a moment, or one of a cluster that was
+ * since restored from an older copy. A read point tells which. NO_LEADER, TIMEOUT.
+ */
+async function startOf(api: ApiContext, from: number | undefined): Promise<WatchStart> {
+  if (from === undefined) return { type: 'snapshot' }
+  const { state } = api.plane
+  if (from > state.revision) await api.plane.readBarrier(READ_BARRIER_MS_MAX)
+  return from > state.revision ? { type: 'reset' } : { type: 'after', revision: from }
+}

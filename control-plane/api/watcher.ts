@@ -1,0 +1,185 @@
+import type { ServerResponse } from 'node:http'
+import { isRaftwayError, type ErrorCode } from '../../shared/errors.ts'
+import type { StateReader } from '../ports.ts'
+import { otherWork } from './answer.ts'
+import { encodeLine, type RecentChanges } from './recent-changes.ts'
+import { replay } from './replay.ts'
+import type { SnapshotText } from './snapshot-text.ts'
+
+/** How long a watcher that was cut off may still take what waits for it, the reason included. */
+const FAREWELL_MS = 1_000
+
+/** What a watcher draws from: its hub. */
+export type WatchSource = {
+  readonly state: StateReader
+  readonly recent: RecentChanges
+  readonly queueBytesMax: number
+  readonly stallMs: number
+  takeSnapshot(): SnapshotText
+  releaseSnapshot(snapshot: SnapshotText): void
+  /** From now on `deliver` is called for every change, in the tick in which it is applied. */
+  goLive(watcher: Watcher): void
+  onFailure(error: unknown): void
+  onCutOff(watcher: Watcher): void
+}
+
+/** Where a watch begins. `reset` is a revision that this cluster does not have: it was restored from an older copy. */
+export type WatchStart =
+  | { readonly type: 'snapshot' }
+  | { readonly type: 'after'; readonly revision: number }
+  | { readonly type: 'reset' }
+
+/**
+ * One open watch. It catches up at the pace of its client, from a snapshot, history and recent changes; once nothing
+ * is missing it is live, in the same tick, so that no change is left out and none comes twice.
+ */
+export class Watcher {
+  readonly #response: ServerResponse
+  readonly #source: WatchSource
+  /** Revision of the last change or snapshot that was sent. */
+  #at = 0
+  #isLive = false
+  #mustReset = false
+  #isOver = false
+
+  constructor(response: ServerResponse, source: WatchSource) {
+    this.#response = response
+    this.#source = source
+    // Writing to a client that has just gone is an error of the stream; `close` follows and is what counts.
+    response.on('error', () => response.destroy())
+    response.once('close', () => {
+      this.#isOver = true
+    })
+  }
+
+  get bytesQueued(): number {
+    return this.#response.writableLength
+  }
+
+  /** Begins. Never rejects: a failure ends this watch, and its client comes again. */
+  async start(from: WatchStart): Promise<void> {
+    if (from.type === 'after') this.#at = from.revision
+    if (from.type === 'reset') this.#mustReset = true
+    try {
+      if (from.type === 'snapshot') await this.#sendSnapshot()
+      await this.#catchUp()
+    } catch (error) {
+      this.#source.onFailure(error)
+      this.end('INTERNAL', 'the node failed at this watch')
+    }
+  }
+
+  /** Sends one change to a live watcher, or cuts it off if too much waits for it. */
+  deliver(line: Buffer, revision: number): void {
+    if (revision <= this.#at) return
+    this.#at = revision
+    this.mark(line)
+  }
+
+  /** Sends a line that is no change. */
+  mark(line: Buffer): void {
+    if (this.#isOver) return
+    this.#response.write(line)
+    if (this.#response.writableLength > this.#source.queueBytesMax) this.#cutOff()
+  }
+
+  /** The state was replaced: what comes next begins with a snapshot. */
+  reset(): void {
+    this.#mustReset = true
+    if (!this.#isLive) return
+    this.#isLive = false
+    // start() hears its own failures.
+    void this.start({ type: 'reset' })
+  }
+
+  /** Ends the watch on purpose, and says why. */
+  end(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#isLive = false
+    this.#response.end(encodeLine({ type: 'closed', code, reason }))
+    const timer = setTimeout(() => this.#response.destroy(), FAREWELL_MS)
+    this.#response.once('close', () => clearTimeout(timer))
+  }
+
+  async #catchUp(): Promise<void> {
+    const { recent } = this.#source
+    while (!this.#isOver) {
+      if (this.#mustReset) {
+        await this.#startOver(this.#source.state.revision)
+        continue
+      }
+      const missing = recent.since(this.#at)
+      if (missing === null) {
+        await this.#replay()
+        continue
+      }
+      if (missing.length === 0) {
+        this.#isLive = true
+        this.#source.goLive(this)
+        return
+      }
+      for (const { line, revision } of missing) {
+        if (this.#isOver || this.#mustReset) break
+        this.#at = revision
+        await this.#send(line)
+      }
+    }
+  }
+
+  async #replay(): Promise<void> {
+    const { state, recent } = this.#source
+    try {
+      for await (const { line, revision } of replay(state, this.#at, recent.floor)) {
+        if (this.#isOver || this.#mustReset) return
+        this.#at = revision
+        await this.#send(line)
+      }
+    } catch (error) {
+      if (!isRaftwayError(error, 'REVISION_COMPACTED')) throw error
+      await this.#startOver(state.compactedRevision)
+    }
+  }
+
+  async #startOver(compacted: number): Promise<void> {
+    this.#mustReset = false
+    await this.#send(encodeLine({ type: 'compacted', revision: compacted }))
+    await this.#sendSnapshot()
+  }
+
+  async #sendSnapshot(): Promise<void> {
+    const snapshot = this.#source.takeSnapshot()
+    const { revision, hash, count } = snapshot
+    try {
+      await this.#send(encodeLine({ type: 'snapshot', revision, count }))
+      for (let at = 0; !this.#isOver; at++) {
+        const piece = snapshot.piece(at)
+        if (piece === null) break
+        await this.#send(piece)
+        await otherWork()
+      }
+      await this.#send(encodeLine({ type: 'snapshot-end', revision, hash }))
+      this.#at = revision
+    } finally {
+      this.#source.releaseSnapshot(snapshot)
+    }
+  }
+
+  /** Sends at the client's pace. A client that takes nothing for too long is cut off. */
+  async #send(bytes: Buffer): Promise<void> {
+    if (this.#isOver || this.#response.write(bytes)) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(() => this.#cutOff(), this.#source.stallMs)
+    this.#response.once('drain', resolve)
+    this.#response.once('close', resolve)
+    await promise
+    clearTimeout(timer)
+    this.#response.off('drain', resolve)
+    this.#response.off('close', resolve)
+  }
+
+  #cutOff(): void {
+    this.#source.onCutOff(this)
+    this.end('WATCHER_TOO_SLOW', 'the watcher did not keep up')
+  }
+}

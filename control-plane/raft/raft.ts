@@ -73,12 +73,13 @@ export class Raft {
     return { term: this.term, vote: this.vote, commit: this.raftLog.committed }
   }
 
-  /** Takes over what was persisted. */
+  /**
+   * Takes over what was persisted. The commit index may lag behind what was compacted: with asynchronous writes,
+   * entries are applied without waiting for it.
+   */
   loadHardState(state: HardState): void {
-    const { committed } = this.raftLog
-    const isCovered = state.commit >= committed && state.commit <= this.raftLog.lastIndex()
-    assert(isCovered, 'the persisted commit index lies within the persisted log')
-    this.raftLog.committed = state.commit
+    assert(state.commit <= this.raftLog.lastIndex(), 'committed entries are never lost')
+    this.raftLog.commitTo(state.commit)
     this.term = state.term
     this.vote = state.vote
   }

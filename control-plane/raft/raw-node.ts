@@ -334,6 +334,8 @@ function restart(options: RaftOptions): Raft {
   if (hardState.term !== 0 || hardState.vote !== NO_NODE || hardState.commit !== 0) {
     raft.loadHardState(hardState)
   }
+  // What was applied was committed, even if the crash came before the commit index was written.
+  raftLog.commitTo(options.applied)
   if (options.applied > 0) raftLog.appliedTo(options.applied, 0)
   raft.reset(raft.term)
   raft.log?.info(`${hex(raft.id)} became follower at term ${raft.term}`)

@@ -49,7 +49,7 @@ describe('etcd transcripts', () => {
     expect(files.length).toBeGreaterThan(0)
   })
   for (const file of files) {
-    test(`${file}`, () => {
+    test(`reproduces ${file}`, () => {
       const path = join(TRACES_DIR, file)
       const cases = parseTrace(readFileSync(path, 'utf8'))
       const run = runnerOf(path, cases)

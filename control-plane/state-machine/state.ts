@@ -1,0 +1,170 @@
+import type { DefinitionChange } from '../../shared/changes.ts'
+import { ConfigHash } from '../../shared/config-hash.ts'
+import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
+import { adoptChanges, EMPTY_TABLE, type RoutingTable } from '../../shared/routing/table.ts'
+import type {
+  AppliedChange,
+  AppliedRecord,
+  HistoryChange,
+  HistoryRecord,
+  NodeAddress,
+  RestoredState,
+  WriteCommand,
+  WriteResult,
+} from '../ports.ts'
+import type { NodeId } from '../raft/messages.ts'
+import { DefinitionMap } from './definition-map.ts'
+import { IdempotencyWindow } from './idempotency.ts'
+import { runTransaction, type Transaction } from './transaction.ts'
+
+/** What one command did: `change` is null and `records` empty when nothing changed. */
+export type Applied = {
+  readonly result: WriteResult
+  readonly change: AppliedChange | null
+  /** What the disk must remember, in order. */
+  readonly records: readonly AppliedRecord[]
+}
+
+/**
+ * What the cluster replicates, as one node has applied it. Every method is decided by the state and its arguments
+ * alone, so that nodes that apply the same entries are equal; the routing table is derived and decides nothing.
+ */
+export class ReplicatedState {
+  readonly #definitions = new DefinitionMap()
+  readonly #members = new Map<NodeId, NodeAddress>()
+  readonly #idempotency: IdempotencyWindow
+  readonly #sum: ConfigHash
+  #hash: string
+  #revision: number
+  #compactedRevision: number
+  #table: RoutingTable
+
+  /** A state without definitions or members at revision 0, or the one that `parts` describe. */
+  constructor(parts: RestoredState | null = null) {
+    for (const definition of parts?.definitions ?? []) this.#definitions.set(definition)
+    for (const member of parts?.members ?? []) this.#members.set(member.id, member)
+    this.#idempotency = new IdempotencyWindow(parts?.idempotency)
+    this.#sum = parts === null ? new ConfigHash() : ConfigHash.fromHex(parts.hash)
+    this.#hash = this.#sum.toHex()
+    this.#revision = parts?.revision ?? 0
+    this.#compactedRevision = parts?.compactedRevision ?? 0
+    const puts = this.#definitions.list().map((definition) => ({ op: 'put', definition }) as const)
+    this.#table = adoptChanges(EMPTY_TABLE, puts).table
+  }
+
+  /** Continues from what a store or a snapshot holds; `parts.hash` must be the sum over `parts.definitions`. */
+  static restore(parts: RestoredState): ReplicatedState {
+    return new ReplicatedState(parts)
+  }
+
+  /** Number of the last committed write; 0 before the first. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Config hash at `revision`: 64 hex digits. */
+  get hash(): string {
+    return this.#hash
+  }
+
+  /** History up to and with this revision is no longer kept. ≤ revision. */
+  get compactedRevision(): number {
+    return this.#compactedRevision
+  }
+
+  get count(): number {
+    return this.#definitions.count
+  }
+
+  get members(): ReadonlyMap<NodeId, NodeAddress> {
+    return this.#members
+  }
+
+  /** Immutable: the next change makes another one. */
+  get table(): RoutingTable {
+    return this.#table
+  }
+
+  get(kind: Kind, name: string): Definition | undefined {
+    return this.#definitions.get(kind, name)
+  }
+
+  /** Of one kind, or of all, in the order of KINDS, then by name. The array is the caller's. */
+  list(kind?: Kind): Definition[] {
+    return this.#definitions.list(kind)
+  }
+
+  /**
+   * The first result of an idempotency key that was applied before, the refusal of one that was applied for another
+   * write, or null.
+   */
+  findResult(write: { readonly key: string; readonly fingerprint: string }): WriteResult | null {
+    return this.#idempotency.find(write, this.#revision)
+  }
+
+  /**
+   * Applies the write at a log index. Total: a refusal changes nothing and is the same on every node. Definitions are
+   * taken as they are, because the leader validated them.
+   */
+  apply(command: WriteCommand, index: number): Applied {
+    const known = this.findResult(command)
+    if (known !== null) return { result: known, change: null, records: [] }
+    const transaction = runTransaction(this, command)
+    if (!transaction.ok) return { result: transaction, change: null, records: [] }
+    return this.#commit(command, transaction, index)
+  }
+
+  /** A member joined, or came back under other addresses. */
+  applyMember(address: NodeAddress): void {
+    this.#members.set(address.id, address)
+  }
+
+  /** A member left; nothing happens when it is unknown. */
+  removeMember(id: NodeId): void {
+    this.#members.delete(id)
+  }
+
+  /** History up to and with `upTo` is gone from disk. Never moves back, never beyond `revision`. */
+  compactHistory(upTo: number): void {
+    this.#compactedRevision = Math.max(this.#compactedRevision, Math.min(upTo, this.#revision))
+  }
+
+  #commit(
+    command: WriteCommand,
+    { revision, results, changes }: Extract<Transaction, { ok: true }>,
+    index: number,
+  ): Applied {
+    for (const change of changes) this.#change(change)
+    this.#revision = revision
+    this.#hash = this.#sum.toHex()
+    const steps = changes.map(definitionChange)
+    // The leader compiled the change. If it knows more than this version, what cannot be used here is quarantined in
+    // the table, and the definitions stand: they are decided by the command alone.
+    this.#table = adoptChanges(this.#table, steps).table
+    const { atMs, author, message, key, fingerprint } = command
+    const result = { ok: true, revision, results, isRepeat: false } as const
+    const history: HistoryRecord = { revision, atMs, author, message, changes }
+    const written: AppliedRecord = { type: 'revision', history, hash: this.#hash }
+    const remembered = this.#idempotency.remember({ key, fingerprint, result }, index)
+    return {
+      result,
+      change: { revision, hash: this.#hash, changes: steps, atMs },
+      records: [written, ...remembered],
+    }
+  }
+
+  #change({ kind, name, before, after }: HistoryChange): void {
+    if (before !== null) this.#sum.remove(JSON.stringify(before))
+    if (after === null) {
+      this.#definitions.delete(kind, name)
+      return
+    }
+    this.#sum.add(JSON.stringify(after))
+    this.#definitions.set(after)
+  }
+}
+
+/** A change as watchers see it: without what it replaced. */
+export function definitionChange({ kind, name, after }: HistoryChange): DefinitionChange {
+  return after === null ? { op: 'delete', kind, name } : { op: 'put', definition: after }
+}

@@ -1,0 +1,310 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { assert } from '../../shared/assert.ts'
+import type { Definition } from '../../shared/definitions/kinds.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type {
+  AppliedBatch,
+  HistoryRecord,
+  Identity,
+  IncomingSnapshot,
+  NodeAddress,
+  OutgoingSnapshot,
+  RestoredState,
+} from '../ports.ts'
+import type { MemoryLog } from '../raft/memory-log.ts'
+import type { ConfState, Entry, HardState, NodeId, SnapshotMeta } from '../raft/messages.ts'
+import { Disk } from './disk.ts'
+import {
+  readConfigAt,
+  readHistory,
+  readHistoryOf,
+  readOldest,
+  type HistoryFilter,
+  type HistoryPlace,
+} from './history.ts'
+import { generationRange, memberSuffix } from './keys.ts'
+import { LogStore } from './log-store.ts'
+import { getMeta, Notes, putMeta } from './meta.ts'
+import type { RevisionAge } from './retention.ts'
+import { StagedSnapshot } from './snapshot-in.ts'
+import { cutSnapshot } from './snapshot-out.ts'
+import { EMPTY_MARK, loadState, putMark, putState, type AppliedMark } from './state-records.ts'
+import { StateStore } from './state-store.ts'
+
+const IDENTITY = 'identity'
+const NODE_ID = 'node-id'
+/** Where every founding node begins: its log as if everything up to here was compacted. */
+const FOUNDING = { term: 1, index: 1 }
+
+type Config = { readonly revision: number; list(): readonly Definition[] }
+
+/**
+ * Everything that one node keeps on disk: who it is, its log, its copy of the replicated state, and history. One
+ * database under `<data-dir>/db`, locked while it is open.
+ *
+ * Errors: STORAGE_CORRUPT when what is read is damaged; STORAGE_FAILED when a write fails, and from then on for every
+ * write, because nobody knows what the disk holds: the process must end.
+ */
+export class NodeStore {
+  /** This node's number: made at the first start, kept for good. */
+  readonly nodeId: NodeId
+  readonly notes: Notes
+  readonly #disk: Disk
+  readonly #log: LogStore
+  readonly #state: StateStore
+  readonly #logger: Logger
+  #identity: Identity | null
+  /** Null once the state moved on. */
+  #restored: RestoredState | null
+  /** Old generations being deleted. */
+  #removals: Promise<void> = Promise.resolve()
+
+  private constructor(parts: {
+    readonly disk: Disk
+    readonly log: LogStore
+    readonly state: StateStore
+    readonly logger: Logger
+    readonly nodeId: NodeId
+    readonly identity: Identity | null
+    readonly restored: RestoredState
+  }) {
+    this.#disk = parts.disk
+    this.#log = parts.log
+    this.#state = parts.state
+    this.#logger = parts.logger
+    this.#identity = parts.identity
+    this.#restored = parts.restored
+    this.nodeId = parts.nodeId
+    this.notes = new Notes(parts.disk)
+  }
+
+  /**
+   * Opens the store in a data directory, making both if they are not there, and reads everything that a restart needs.
+   * DATA_DIRECTORY_IN_USE; STORAGE_CORRUPT, with what and where: nothing damaged is ever left out silently.
+   */
+  static async open(dataDir: string, logger: Logger): Promise<NodeStore> {
+    const path = join(dataDir, 'db')
+    await mkdir(path, { recursive: true })
+    const disk = await Disk.open(path)
+    try {
+      const state = await StateStore.open(disk)
+      const log = await LogStore.open(disk, state.mark)
+      const identity = (await getMeta(disk, IDENTITY)) as Identity | null
+      const restored = await loadState(disk, state.generation)
+      return new NodeStore({
+        disk,
+        log,
+        state,
+        logger,
+        identity,
+        restored,
+        nodeId: await ensureNodeId(disk),
+      })
+    } catch (error) {
+      await disk.close()
+      throw error
+    }
+  }
+
+  /** The retained log, as the core reads it: exactly what is durable. */
+  get log(): MemoryLog {
+    return this.#log.memory
+  }
+
+  /** Null until the node formed or joined a cluster. */
+  get identity(): Identity | null {
+    return this.#identity
+  }
+
+  /**
+   * The state as it was opened, bootstrapped or installed. Not kept beside the one that moves on: read it before the
+   * first `apply`.
+   */
+  get restored(): RestoredState {
+    assert(this.#restored !== null, 'the restored state is read before anything is applied')
+    return this.#restored
+  }
+
+  /** Resolves when the identity is durable. It is written once. */
+  async saveIdentity(identity: Identity): Promise<void> {
+    assert(this.#identity === null, 'a node belongs to one cluster, for good')
+    await this.#disk.write({ sync: true, batch: () => [putMeta(IDENTITY, identity)] })
+    this.#identity = identity
+  }
+
+  /**
+   * Makes this node a founder: identity, members, and a log that begins as a snapshot at index 1 of term 1, so that
+   * every founder is identical. All or nothing, durable.
+   */
+  async bootstrap(founding: {
+    readonly identity: Identity
+    readonly confState: ConfState
+    readonly members: readonly NodeAddress[]
+  }): Promise<void> {
+    const { identity, confState, members } = founding
+    assert(
+      this.#identity === null && this.#state.mark.appliedIndex === 0,
+      'only a fresh node founds a cluster',
+    )
+    const meta: SnapshotMeta = { ...FOUNDING, confState }
+    const hardState: HardState = { term: FOUNDING.term, vote: 0, commit: FOUNDING.index }
+    const { generation } = this.#state
+    const mark: AppliedMark = {
+      ...EMPTY_MARK,
+      appliedIndex: FOUNDING.index,
+      appliedTerm: FOUNDING.term,
+      confState,
+    }
+    await this.#disk.write({
+      sync: true,
+      batch: () => [
+        putMeta(IDENTITY, identity),
+        putMark(generation, mark),
+        ...members.map((member) => putState(generation, memberSuffix(member.id), member)),
+        ...this.#log.resetWrites(meta, hardState),
+      ],
+      done: () => {
+        this.#log.reset(meta, hardState)
+        this.#state.marked(mark)
+      },
+    })
+    this.#identity = identity
+    this.#restored = { ...mark, members, idempotency: [], definitions: [] }
+  }
+
+  /**
+   * Makes entries and hard state durable, in one synchronous batch; entries replace the log from the first of them
+   * on. `log` has them when this resolves. One call at a time.
+   */
+  persist(batch: {
+    readonly entries: readonly Entry[]
+    readonly hardState: HardState | null
+  }): Promise<void> {
+    return this.#log.persist(batch)
+  }
+
+  /** Writes what was applied together with its index; resolves when it is written. Batches are written in order. */
+  apply(batch: AppliedBatch): Promise<void> {
+    this.#restored = null
+    return this.#state.apply(batch, (mark) => this.#log.follow(mark))
+  }
+
+  /** Forgets log entries up to `upTo`, as far as they are applied on disk. */
+  compactLog(upTo: number): Promise<void> {
+    return this.#log.compact(upTo, () => this.#state.mark.appliedIndex)
+  }
+
+  /** Forgets history up to and with revision `upTo`. */
+  compactHistory(upTo: number): Promise<void> {
+    return this.#state.compactHistory(upTo)
+  }
+
+  /** Revisions after < revision ≤ upTo, ascending. REVISION_COMPACTED. */
+  history(range: {
+    readonly after: number
+    readonly upTo: number
+    readonly limit: number
+  }): Promise<HistoryRecord[]> {
+    return this.#inHistory((place) => readHistory(place, range))
+  }
+
+  /** Newest first; of one kind or definition when they are given. */
+  historyOf(filter: HistoryFilter): Promise<HistoryRecord[]> {
+    return this.#inHistory((place) => readHistoryOf(place, filter))
+  }
+
+  /**
+   * Every definition at a revision, in order of kind and name; `current` is the whole state as it is now, read before
+   * this returns. REVISION_COMPACTED, REVISION_NOT_FOUND.
+   */
+  configAt(revision: number, current: Config): Promise<Definition[]> {
+    const now = { revision: current.revision, definitions: current.list() }
+    return this.#inHistory((place) => readConfigAt(place, revision, now))
+  }
+
+  /** The oldest kept revisions and when they were made, ascending, none above `upTo`. */
+  oldestRevisions(range: {
+    readonly upTo: number
+    readonly limit: number
+  }): Promise<RevisionAge[]> {
+    return this.#inHistory((place) => readOldest(place, range))
+  }
+
+  /** Cuts a snapshot at the index that is applied now. Close it. */
+  async openSnapshot(): Promise<OutgoingSnapshot> {
+    await this.#disk.settled()
+    return cutSnapshot(this.#disk, this.#state.generation)
+  }
+
+  /** Begins to stage a snapshot beside the state; end it by `installSnapshot` or `discard`. */
+  receiveSnapshot(meta: SnapshotMeta): Promise<IncomingSnapshot> {
+    return Promise.resolve(new StagedSnapshot(this.#disk, meta, this.#state.takeGeneration()))
+  }
+
+  /**
+   * Makes a finished snapshot the state, and the log begin at it, in one synchronous batch with the hard state. What
+   * was the state before is deleted in the background.
+   */
+  async installSnapshot(incoming: IncomingSnapshot, hardState: HardState): Promise<RestoredState> {
+    assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
+    const restored = incoming.takeRestored()
+    const { meta, generation } = incoming
+    const replaced = this.#state.generation
+    assert(meta.index > this.#state.mark.appliedIndex, 'a snapshot never takes the state back')
+    await this.#disk.write({
+      sync: true,
+      batch: () => [
+        ...this.#state.switchWrites(generation),
+        ...this.#log.resetWrites(meta, hardState),
+      ],
+      done: () => {
+        this.#state.switch(generation, restored)
+        this.#log.reset(meta, hardState)
+      },
+    })
+    this.#restored = restored
+    this.#remove(replaced)
+    return restored
+  }
+
+  /** Waits for the writes that were asked for, and unlocks the directory. */
+  async close(): Promise<void> {
+    await this.#removals
+    await this.#disk.close()
+  }
+
+  /** History is read from one moment: what is compacted or replaced meanwhile stays readable to the end. */
+  async #inHistory<T>(read: (place: HistoryPlace) => Promise<T>): Promise<T> {
+    await this.#disk.settled()
+    const { mark, generation } = this.#state
+    const { revision, compactedRevision } = mark
+    const snapshot = this.#disk.snapshot()
+    try {
+      return await read({ disk: this.#disk, snapshot, generation, revision, compactedRevision })
+    } finally {
+      await snapshot.close()
+    }
+  }
+
+  #remove(generation: number): void {
+    this.#removals = this.#removals
+      .then(() => this.#disk.clear(generationRange(generation)))
+      .catch((error: unknown) => {
+        this.#logger.warn(
+          { err: error },
+          'a replaced state could not be deleted; the next start tries again',
+        )
+      })
+  }
+}
+
+/** 48 bits of chance: two nodes of one cluster never meet in a number, and one that lost its disk gets another. */
+async function ensureNodeId(disk: Disk): Promise<NodeId> {
+  const known = await getMeta(disk, NODE_ID)
+  if (typeof known === 'number') return known
+  const nodeId = Math.max(1, randomBytes(6).readUIntBE(0, 6))
+  await disk.write({ sync: true, batch: () => [putMeta(NODE_ID, nodeId)] })
+  return nodeId
+}

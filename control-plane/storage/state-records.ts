@@ -1,0 +1,160 @@
+import { ConfigHash } from '../../shared/config-hash.ts'
+import type { Definition } from '../../shared/definitions/kinds.ts'
+import { RaftwayError } from '../../shared/errors.ts'
+import type {
+  AppliedRecord,
+  HistoryRecord,
+  IdempotencyRecord,
+  NodeAddress,
+  RestoredState,
+} from '../ports.ts'
+import { NO_CONF_STATE } from '../raft/memory-log.ts'
+import type { ConfState } from '../raft/messages.ts'
+import { unreachable } from '../../shared/assert.ts'
+import type { Disk, DiskSnapshot, Write } from './disk.ts'
+import {
+  APPLIED_SUFFIX,
+  definitionSuffix,
+  historyIndexSuffix,
+  historySuffix,
+  idempotencySuffix,
+  memberSuffix,
+  numberOf,
+  SECTION,
+  sectionRange,
+  stateKey,
+  suffixOf,
+  type Section,
+} from './keys.ts'
+import { seal, sealJson, unseal, unsealJson } from './seal.ts'
+
+/** Where a state stands: written with every batch that changes the state, in the same batch. */
+export type AppliedMark = {
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  readonly confState: ConfState
+  readonly revision: number
+  readonly hash: string
+  readonly compactedRevision: number
+}
+
+/** The head of a revision as history stores it: its changes are values of their own. */
+export type HistoryHead = Omit<HistoryRecord, 'changes'> & { readonly count: number }
+
+/** The mark of a state in which nothing happened yet. */
+export const EMPTY_MARK: AppliedMark = {
+  appliedIndex: 0,
+  appliedTerm: 0,
+  confState: NO_CONF_STATE,
+  revision: 0,
+  hash: new ConfigHash().toHex(),
+  compactedRevision: 0,
+}
+
+export function putState(generation: number, suffix: Buffer, value: unknown): Write {
+  return { type: 'put', key: stateKey(generation, suffix), value: sealJson(suffix, value) }
+}
+
+export function deleteState(generation: number, suffix: Buffer): Write {
+  return { type: 'del', key: stateKey(generation, suffix) }
+}
+
+export function putMark(generation: number, mark: AppliedMark): Write {
+  return putState(generation, APPLIED_SUFFIX, mark)
+}
+
+/** What one applied record changes on disk. */
+export function recordWrites(generation: number, record: AppliedRecord): readonly Write[] {
+  switch (record.type) {
+    case 'revision':
+      return revisionWrites(generation, record.history)
+    case 'member':
+      return [putState(generation, memberSuffix(record.address.id), record.address)]
+    case 'member-removed':
+      return [deleteState(generation, memberSuffix(record.id))]
+    case 'idempotency':
+      return [putState(generation, idempotencySuffix(record.index), record.result)]
+    case 'idempotency-forgotten':
+      return [deleteState(generation, idempotencySuffix(record.index))]
+    default:
+      return unreachable(record)
+  }
+}
+
+function revisionWrites(generation: number, history: HistoryRecord): readonly Write[] {
+  const { changes, ...rest } = history
+  const head: HistoryHead = { ...rest, count: changes.length }
+  const writes = [putState(generation, historySuffix(history.revision, 0), head)]
+  for (const [i, change] of changes.entries()) {
+    const { kind, name, after } = change
+    const definition = definitionSuffix(kind, name)
+    writes.push(
+      after === null
+        ? deleteState(generation, definition)
+        : putState(generation, definition, after),
+      putState(generation, historySuffix(history.revision, i + 1), change),
+      putIndex(generation, historyIndexSuffix(kind, name, history.revision)),
+    )
+  }
+  return writes
+}
+
+function putIndex(generation: number, suffix: Buffer): Write {
+  return { type: 'put', key: stateKey(generation, suffix), value: seal(suffix, Buffer.alloc(0)) }
+}
+
+/** The mark of a generation; that of an empty state when there is none. Throws STORAGE_CORRUPT. */
+export async function loadMark(
+  disk: Disk,
+  generation: number,
+  snapshot?: DiskSnapshot,
+): Promise<AppliedMark> {
+  const sealed = await disk.get(stateKey(generation, APPLIED_SUFFIX), snapshot)
+  if (sealed === null) return EMPTY_MARK
+  return unsealJson(APPLIED_SUFFIX, sealed, `the applied index in ${disk.path}`) as AppliedMark
+}
+
+/**
+ * Reads a whole state. STORAGE_CORRUPT when a record is damaged, or when the definitions are not those that the
+ * config hash was summed over: one that is missing is found out as well.
+ */
+export async function loadState(disk: Disk, generation: number): Promise<RestoredState> {
+  const mark = await loadMark(disk, generation)
+  const sum = new ConfigHash()
+  const definitions: Definition[] = []
+  for await (const { payload } of section(disk, generation, SECTION.definitions)) {
+    const text = payload.toString()
+    sum.add(text)
+    definitions.push(JSON.parse(text) as Definition) // Its checksum says that this program wrote it.
+  }
+  if (sum.toHex() !== mark.hash) {
+    const detail = `the definitions in ${disk.path} do not sum up to the config hash of revision ${mark.revision}`
+    throw new RaftwayError('STORAGE_CORRUPT', detail)
+  }
+  const idempotency: (IdempotencyRecord & { readonly index: number })[] = []
+  for await (const { suffix, payload } of section(disk, generation, SECTION.idempotency)) {
+    const record = JSON.parse(payload.toString()) as IdempotencyRecord
+    idempotency.push({ ...record, index: numberOf(suffix) })
+  }
+  const members: NodeAddress[] = []
+  for await (const { payload } of section(disk, generation, SECTION.members)) {
+    members.push(JSON.parse(payload.toString()) as NodeAddress)
+  }
+  return { ...mark, members, idempotency, definitions }
+}
+
+async function* section(
+  disk: Disk,
+  generation: number,
+  which: Section,
+): AsyncGenerator<{ readonly suffix: Buffer; readonly payload: Buffer }> {
+  for await (const page of disk.pages(sectionRange(generation, which))) {
+    for (const [key, value] of page) {
+      const suffix = suffixOf(key)
+      yield {
+        suffix,
+        payload: unseal(suffix, value, `${suffix.toString('latin1')} in ${disk.path}`),
+      }
+    }
+  }
+}

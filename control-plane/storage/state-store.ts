@@ -1,0 +1,160 @@
+import type { AppliedBatch, RestoredState } from '../ports.ts'
+import type { Disk, Write } from './disk.ts'
+import {
+  generationOf,
+  generationRange,
+  generationsFrom,
+  historyIndexSuffix,
+  historyPlaceOf,
+  historyRange,
+  stateKey,
+  suffixOf,
+} from './keys.ts'
+import { getMeta, putMeta } from './meta.ts'
+import { unsealJson } from './seal.ts'
+import { loadMark, putMark, recordWrites, type AppliedMark } from './state-records.ts'
+import type { HistoryChange } from '../ports.ts'
+
+const GENERATION = 'generation'
+const FIRST_GENERATION = 1
+/** Keys of compacted history deleted in one batch. */
+const DELETES_MAX = 10_000
+
+/** The replicated state on disk: one generation is in force, others are snapshots on their way in or out. */
+export class StateStore {
+  readonly #disk: Disk
+  #generation: number
+  #nextGeneration: number
+  /** What the last batch wrote. */
+  #mark: AppliedMark
+
+  private constructor(disk: Disk, generation: number, mark: AppliedMark) {
+    this.#disk = disk
+    this.#generation = generation
+    this.#nextGeneration = generation + 1
+    this.#mark = mark
+  }
+
+  /** Finds the generation in force, and removes what a crash left of others. */
+  static async open(disk: Disk): Promise<StateStore> {
+    const generation = ((await getMeta(disk, GENERATION)) ?? FIRST_GENERATION) as number
+    await removeOthers(disk, generation)
+    return new StateStore(disk, generation, await loadMark(disk, generation))
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Where the state on disk stands. */
+  get mark(): AppliedMark {
+    return this.#mark
+  }
+
+  /** A number for a snapshot to be staged under, never used before in this process. */
+  takeGeneration(): number {
+    return this.#nextGeneration++
+  }
+
+  /** Writes an applied batch with its index, all or nothing. Not synced: the log that it came from is. */
+  apply(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
+    const { appliedIndex, appliedTerm, confState, records } = applied
+    let mark = this.#mark
+    return this.#disk.write({
+      sync: false,
+      batch: () => {
+        const writes = records.flatMap((record) => recordWrites(this.#generation, record))
+        mark = { ...this.#mark, appliedIndex, appliedTerm, confState }
+        for (const record of records) {
+          if (record.type === 'revision') {
+            mark = { ...mark, revision: record.history.revision, hash: record.hash }
+          }
+        }
+        return [...writes, putMark(this.#generation, mark)]
+      },
+      done: () => {
+        this.#mark = mark
+        done(mark)
+      },
+    })
+  }
+
+  /** Forgets history up to and with `upTo`. Readers are refused it before the first record goes. */
+  async compactHistory(upTo: number): Promise<void> {
+    const generation = this.#generation
+    let mark = this.#mark
+    await this.#disk.write({
+      sync: false,
+      batch: () => {
+        const compactedRevision = Math.min(upTo, this.#mark.revision)
+        mark = {
+          ...this.#mark,
+          compactedRevision: Math.max(compactedRevision, this.#mark.compactedRevision),
+        }
+        return [putMark(this.#generation, mark)]
+      },
+      done: () => {
+        this.#mark = mark
+      },
+    })
+    // From the first revision on: a crash may have left some of an earlier compaction.
+    let batch: Write[] = []
+    for await (const page of this.#disk.pages(
+      historyRange(generation, 0, mark.compactedRevision + 1),
+    )) {
+      for (const [key, value] of page) batch.push(...forgetWrites(generation, key, value))
+      if (batch.length < DELETES_MAX) continue
+      await this.#forget(generation, batch)
+      batch = []
+    }
+    await this.#forget(generation, batch)
+  }
+
+  /** The batch that puts another generation in force. */
+  switchWrites(generation: number): readonly Write[] {
+    return [putMeta(GENERATION, generation)]
+  }
+
+  /** The same in memory, once that batch is durable. */
+  switch(generation: number, restored: RestoredState): void {
+    const { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision } = restored
+    this.#generation = generation
+    this.#mark = { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision }
+  }
+
+  /** Another batch wrote the mark of the generation in force. */
+  marked(mark: AppliedMark): void {
+    this.#mark = mark
+  }
+
+  async #forget(generation: number, batch: readonly Write[]): Promise<void> {
+    // A snapshot was installed meanwhile: the whole generation goes.
+    await this.#disk.write({
+      sync: false,
+      batch: () => (this.#generation === generation ? batch : []),
+    })
+  }
+}
+
+function forgetWrites(generation: number, key: Buffer, value: Buffer): readonly Write[] {
+  const { revision, at } = historyPlaceOf(key)
+  if (at === 0) return [{ type: 'del', key }]
+  const what = `revision ${revision} of the history`
+  const { kind, name } = unsealJson(suffixOf(key), value, what) as HistoryChange
+  const index = stateKey(generation, historyIndexSuffix(kind, name, revision))
+  return [
+    { type: 'del', key },
+    { type: 'del', key: index },
+  ]
+}
+
+async function removeOthers(disk: Disk, inForce: number): Promise<void> {
+  let low = 0
+  for (;;) {
+    const key = await disk.firstKey(generationsFrom(low))
+    if (key === null) return
+    const generation = generationOf(key)
+    if (generation !== inForce) await disk.clear(generationRange(generation))
+    low = generation + 1
+  }
+}

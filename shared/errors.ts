@@ -151,6 +151,18 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'Stored data is damaged',
   },
+  STORAGE_FAILED: {
+    status: 500,
+    blame: 'raftway',
+    retry: 'never',
+    title: 'The disk failed a write',
+  },
+  DATA_DIRECTORY_IN_USE: {
+    status: 500,
+    blame: 'raftway',
+    retry: 'never',
+    title: 'Another process uses the data directory',
+  },
   INTERNAL: {
     status: 500,
     blame: 'raftway',

@@ -95,6 +95,10 @@ export const PEER_QUEUE_BYTES_MAX = 64 * MIB
 export const PEER_RECONNECT_MS_MIN = 50
 export const PEER_RECONNECT_MS_MAX = 2_000
 export const SNAPSHOT_CHUNK_BYTES = 256 * KIB
+/** Largest stored record in a snapshot: a change with what it replaced, or the result of the largest transaction. */
+export const SNAPSHOT_RECORD_BYTES_MAX = 32 * MIB
+export const DEFINITION_FILES_RETRY_MS_MIN = 100
+export const DEFINITION_FILES_RETRY_MS_MAX = 10_000
 /** Chunks of an arriving snapshot that may wait for the disk before its link is paused. */
 export const SNAPSHOT_QUEUE_BYTES_MAX = 1 * MIB
 /** Snapshots that may arrive at one time. */
@@ -200,7 +204,8 @@ export const WORKER_START_MS_MAX = 60_000
 export const DEFINITIONS_POLL_MS = 2_000
 /** After the first sign of a change, so that files written together are read together. */
 export const DEFINITIONS_SETTLE_MS = 50
-export const DEFINITION_FILES_MAX = 1_000_000
+/** Definitions that one gateway holds. */
+export const DEFINITIONS_MAX = 1_000_000
 
 // Command line
 

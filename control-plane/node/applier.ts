@@ -1,0 +1,152 @@
+import { unreachable } from '../../shared/assert.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type {
+  AppliedBatch,
+  AppliedChange,
+  AppliedRecord,
+  ConfState,
+  Entry,
+  NodeId,
+  RestoredState,
+  WriteCommand,
+  WriteResult,
+} from '../ports.ts'
+import { decodeConfChange, type ConfChange } from '../raft/raw-node.ts'
+import { decodeCommand } from '../state-machine/command.ts'
+import { ReplicatedState } from '../state-machine/state.ts'
+import { decodeMemberContext } from './member-change.ts'
+
+/** Entries that a node under load may have committed and not yet applied. */
+const CAUGHT_UP_ENTRIES = 1_024
+
+/** Who hears what was applied, in order, in the same turn. */
+export type ApplierHooks = {
+  applyConfChange(change: ConfChange): ConfState
+  onWrite(command: WriteCommand, result: WriteResult): void
+  onChange(change: AppliedChange): void
+  onMembership(request: string | null): void
+}
+
+/**
+ * Applies committed entries to the replicated state in memory, and says what the disk must remember of them.
+ * Deterministic but for its hooks: every node that applies the same entries holds the same state.
+ */
+export class Applier {
+  readonly #hooks: ApplierHooks
+  readonly #logger: Logger
+  #state: ReplicatedState
+  #index: number
+  #term: number
+  #confState: ConfState
+
+  constructor(restored: RestoredState, hooks: ApplierHooks, logger: Logger) {
+    this.#hooks = hooks
+    this.#logger = logger
+    this.#state = ReplicatedState.restore(restored)
+    this.#index = restored.appliedIndex
+    this.#term = restored.appliedTerm
+    this.#confState = restored.confState
+  }
+
+  /** The state after everything applied so far. Replaced as a whole by `reset`. */
+  get state(): ReplicatedState {
+    return this.#state
+  }
+
+  get index(): number {
+    return this.#index
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  /** The membership in force. */
+  get confState(): ConfState {
+    return this.#confState
+  }
+
+  /** Whether at most a moment's worth of entries, of all known to be committed, is still to be applied. */
+  isCaughtUp(commit: number): boolean {
+    return this.#index > 0 && commit - this.#index <= CAUGHT_UP_ENTRIES
+  }
+
+  /** Continues from a snapshot that became the state on disk. */
+  reset(restored: RestoredState): void {
+    this.#state = ReplicatedState.restore(restored)
+    this.#index = restored.appliedIndex
+    this.#term = restored.appliedTerm
+    this.#confState = restored.confState
+  }
+
+  /** Applies entries in index order. Throws STORAGE_CORRUPT on an entry that this version cannot read. */
+  apply(entries: readonly Entry[]): AppliedBatch {
+    const records: AppliedRecord[] = []
+    for (const entry of entries) {
+      for (const record of this.#applyEntry(entry)) records.push(record)
+      this.#index = entry.index
+      this.#term = entry.term
+    }
+    return {
+      appliedIndex: this.#index,
+      appliedTerm: this.#term,
+      confState: this.#confState,
+      records,
+    }
+  }
+
+  #applyEntry(entry: Entry): readonly AppliedRecord[] {
+    if (entry.type !== 'normal') return this.#applyMembership(decodeConfChange(entry))
+    if (entry.data.length === 0) return []
+    const command = decodeCommand(entry.data)
+    switch (command.type) {
+      case 'write':
+        return this.#applyWrite(command, entry.index)
+      case 'member':
+        this.#state.applyMember(command.address)
+        this.#hooks.onMembership(null)
+        return [{ type: 'member', address: command.address }]
+      default:
+        return unreachable(command)
+    }
+  }
+
+  #applyWrite(command: WriteCommand, index: number): readonly AppliedRecord[] {
+    const { result, change, records } = this.#state.apply(command, index)
+    // Watchers first: whoever is told that its write stands may ask what watchers have seen.
+    if (change !== null) this.#hooks.onChange(change)
+    this.#hooks.onWrite(command, result)
+    return records
+  }
+
+  #applyMembership(change: ConfChange): readonly AppliedRecord[] {
+    const context = decodeMemberContext(change.context)
+    const records: AppliedRecord[] = []
+    const before = membersOf(this.#confState)
+    this.#confState = this.#hooks.applyConfChange(change)
+    const after = membersOf(this.#confState)
+    const address = context?.address ?? null
+    if (address !== null && after.has(address.id)) {
+      this.#state.applyMember(address)
+      records.push({ type: 'member', address })
+    }
+    for (const id of before) {
+      if (after.has(id)) continue
+      this.#state.removeMember(id)
+      records.push({ type: 'member-removed', id })
+    }
+    this.#logger.info({ confState: this.#confState }, 'membership changed')
+    this.#hooks.onMembership(context?.request ?? null)
+    return records
+  }
+}
+
+/** Everyone who votes or learns, in either half of a joint membership. */
+export function membersOf(confState: ConfState): ReadonlySet<NodeId> {
+  return new Set([
+    ...confState.voters,
+    ...confState.learners,
+    ...confState.votersOutgoing,
+    ...confState.learnersNext,
+  ])
+}

@@ -1,0 +1,210 @@
+import type { Clock } from '../clock.ts'
+import type { NodeStore } from '../storage/node-store.ts'
+import type { RestoredState, Transport } from '../ports.ts'
+import type { RawNode, ReadState, Ready, SoftState } from '../raft/raw-node.ts'
+import {
+  APPEND_THREAD,
+  APPLY_THREAD,
+  type Entry,
+  type HardState,
+  type Message,
+  type MessageOf,
+  type NodeId,
+} from '../raft/messages.ts'
+
+/** What happens around consensus; each is called from the loop, never while the core is inside a call. */
+export type LoopHooks = {
+  /** Just before effects are taken: the moment to hand in what was gathered. */
+  onGather(): void
+  onSoftState(softState: SoftState): void
+  onReadState(readState: ReadState): void
+  /** Committed entries in order, exactly once; resolves when their effect is on disk. */
+  onCommitted(entries: readonly Entry[]): Promise<void>
+  onSnapshotNeeded(message: MessageOf<'snap'>): void
+  /** Makes the staged snapshot the state, with the hard state in the same synchronous batch. */
+  onSnapshotAccepted(message: MessageOf<'storage-append'>): Promise<RestoredState>
+  /** The disk failed, or an invariant broke: the process must end. Nothing runs afterwards. */
+  onFatal(error: unknown): void
+}
+
+/**
+ * The driver of the core. Events in, effects out, and the order is the contract:
+ *
+ *   event ──► core ──► messages that promise nothing ──► transport
+ *                 ├──► storage-append ──► one synchronous batch ──► its responses (votes, acknowledgements)
+ *                 └──► storage-apply ───► state, disk ────────────► its responses
+ *
+ * Whatever queues up during one sync shares the next: group commit falls out of the shape. A failed sync is never
+ * retried. Source: Raft thesis 3.8, 10.2.1; etcd-io/raft doc.go, "asynchronous storage writes".
+ */
+export class ConsensusLoop {
+  readonly #raw: RawNode
+  readonly #id: NodeId
+  readonly #store: NodeStore
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #hooks: LoopHooks
+  #isScheduled = false
+  #isStopped = false
+  #appends: MessageOf<'storage-append'>[] = []
+  #applies: MessageOf<'storage-apply'>[] = []
+  #appending: Promise<void> | null = null
+  #applying: Promise<void> | null = null
+  /** What the disk holds of term and vote: a newer commit alone waits for the next batch that syncs anyway. */
+  #durable: HardState
+  #newest: HardState
+
+  constructor(parts: {
+    readonly raw: RawNode
+    readonly id: NodeId
+    readonly store: NodeStore
+    readonly transport: Transport
+    readonly clock: Clock
+    readonly hooks: LoopHooks
+  }) {
+    this.#raw = parts.raw
+    this.#id = parts.id
+    this.#store = parts.store
+    this.#transport = parts.transport
+    this.#clock = parts.clock
+    this.#hooks = parts.hooks
+    this.#durable = parts.store.log.initialState().hardState
+    this.#newest = this.#durable
+  }
+
+  /** Makes sure that effects are taken soon. Call after every event given to the core. */
+  wake(): void {
+    if (this.#isScheduled || this.#isStopped) return
+    this.#isScheduled = true
+    this.#clock.defer(() => this.#drain())
+  }
+
+  /** Ends the loop; resolves when what was being written is on disk. Nothing is sent or applied afterwards. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#appending
+    await this.#applying
+  }
+
+  #drain(): void {
+    this.#isScheduled = false
+    if (this.#isStopped) return
+    try {
+      this.#hooks.onGather()
+      while (this.#raw.hasReady()) this.#carryOut(this.#raw.ready())
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #carryOut(ready: Ready): void {
+    if (ready.softState !== null) this.#hooks.onSoftState(ready.softState)
+    for (const message of ready.messages) this.#route(message)
+    for (const readState of ready.readStates) this.#hooks.onReadState(readState)
+    // A failure inside either loop ends the process through onFatal; the promises themselves never reject. With work
+    // to do a loop waits at least once, so that it ends after its promise is kept here.
+    if (this.#appends.length > 0) this.#appending ??= this.#appendAll()
+    if (this.#applies.length > 0) this.#applying ??= this.#applyAll()
+  }
+
+  #route(message: Message): void {
+    if (message.to === APPEND_THREAD) {
+      if (message.type === 'storage-append') this.#appends.push(message)
+    } else if (message.to === APPLY_THREAD) {
+      if (message.type === 'storage-apply') this.#applies.push(message)
+    } else if (message.to === this.#id) {
+      this.#raw.step(message)
+    } else if (message.type === 'snap') {
+      this.#hooks.onSnapshotNeeded(message)
+    } else if (!this.#transport.send(message)) {
+      this.#raw.reportUnreachable(message.to)
+    }
+  }
+
+  async #appendAll(): Promise<void> {
+    try {
+      while (this.#appends.length > 0 && !this.#isStopped) await this.#appendNext()
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#appending = null
+    }
+  }
+
+  async #appendNext(): Promise<void> {
+    const first = this.#appends[0]
+    if (first?.snapshot) {
+      this.#appends.shift()
+      // Entries before the snapshot must not be applied over it.
+      await this.#applying
+      await this.#hooks.onSnapshotAccepted(first)
+      if (first.hardState !== null) this.#rememberDurable(first.hardState)
+      this.#deliver(first.responses)
+      return
+    }
+    const batch = this.#takeAppends()
+    const entries = mergeEntries(batch)
+    for (const message of batch) if (message.hardState !== null) this.#newest = message.hardState
+    const mustSync =
+      entries.length > 0 ||
+      this.#newest.term !== this.#durable.term ||
+      this.#newest.vote !== this.#durable.vote
+    if (mustSync) {
+      const hardState = this.#newest === this.#durable ? null : this.#newest
+      await this.#store.persist({ entries, hardState })
+      if (hardState !== null) this.#durable = hardState
+    }
+    for (const message of batch) this.#deliver(message.responses)
+  }
+
+  /** Everything up to the next snapshot, which goes alone. */
+  #takeAppends(): readonly MessageOf<'storage-append'>[] {
+    const at = this.#appends.findIndex((message) => message.snapshot !== null)
+    return at === -1 ? this.#appends.splice(0) : this.#appends.splice(0, at)
+  }
+
+  #rememberDurable(hardState: HardState): void {
+    this.#durable = hardState
+    this.#newest = hardState
+  }
+
+  async #applyAll(): Promise<void> {
+    try {
+      while (this.#applies.length > 0 && !this.#isStopped) {
+        const batch = this.#applies.splice(0)
+        // Each call applies in memory at once and in order; only the disk is waited for, and for all together.
+        await Promise.all(batch.map((message) => this.#hooks.onCommitted(message.entries)))
+        for (const message of batch) this.#deliver(message.responses)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#applying = null
+    }
+  }
+
+  #deliver(responses: readonly Message[]): void {
+    if (this.#isStopped) return
+    for (const response of responses) this.#route(response)
+    this.wake()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    this.#hooks.onFatal(error)
+  }
+}
+
+/** The entries of several appends as one: a later append replaces what it overlaps. */
+function mergeEntries(batch: readonly MessageOf<'storage-append'>[]): readonly Entry[] {
+  if (batch.length === 1) return batch[0]?.entries ?? []
+  const merged: Entry[] = []
+  for (const { entries } of batch) {
+    const first = entries[0]
+    if (first === undefined) continue
+    while ((merged.at(-1)?.index ?? -1) >= first.index) merged.pop()
+    for (const entry of entries) merged.push(entry)
+  }
+  return merged
+}

@@ -1,0 +1,74 @@
+import { LOG_BYTES_RETAINED, LOG_ENTRIES_RETAINED } from '../../shared/limits.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
+import { compactionPoint } from '../storage/retention.ts'
+import type { NodeStore } from '../storage/node-store.ts'
+import type { Applier } from './applier.ts'
+
+const LOG_CHECK_MS = 1_000
+const HISTORY_CHECK_MS = 60_000
+
+/** Keeps the log and the history within their bounds, in the background. */
+export class Housekeeping {
+  readonly #store: NodeStore
+  readonly #applier: Applier
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #stops: (() => void)[]
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(parts: {
+    readonly store: NodeStore
+    readonly applier: Applier
+    readonly clock: Clock
+    readonly logger: Logger
+  }) {
+    this.#store = parts.store
+    this.#applier = parts.applier
+    this.#clock = parts.clock
+    this.#logger = parts.logger
+    this.#stops = [
+      parts.clock.every(LOG_CHECK_MS, () => this.#run('log compaction', () => this.#compactLog())),
+      parts.clock.every(HISTORY_CHECK_MS, () =>
+        this.#run('history compaction', () => this.#compactHistory()),
+      ),
+    ]
+  }
+
+  /** Ends the timers; resolves when nothing is under way. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops) stop()
+    await this.#running
+  }
+
+  #run(what: string, work: () => Promise<void>): void {
+    this.#running = this.#running.then(work).catch((error: unknown) => {
+      this.#logger.warn({ err: error }, `${what} failed; it will be tried again`)
+    })
+  }
+
+  /** Half of the bound stays, so that compaction is rare and a follower just behind needs no snapshot. */
+  async #compactLog(): Promise<void> {
+    const { log } = this.#store
+    const first = log.firstIndex()
+    const held = log.lastIndex() - first + 1
+    if (held <= LOG_ENTRIES_RETAINED && log.bytes <= LOG_BYTES_RETAINED) return
+    const upTo = Math.min(
+      this.#applier.index,
+      log.lastIndex() - Math.floor(Math.min(held, LOG_ENTRIES_RETAINED) / 2),
+    )
+    if (upTo >= first) await this.#store.compactLog(upTo)
+  }
+
+  async #compactHistory(): Promise<void> {
+    const { state } = this.#applier
+    const upTo = await compactionPoint(this.#store, {
+      revision: state.revision,
+      nowMs: this.#clock.now(),
+    })
+    if (upTo <= state.compactedRevision) return
+    // Readers are told before the records go, so that nobody finds a hole.
+    state.compactHistory(upTo)
+    await this.#store.compactHistory(upTo)
+  }
+}

@@ -1,0 +1,149 @@
+import { ConfigHash } from '../../shared/config-hash.ts'
+import { RaftwayError } from '../../shared/errors.ts'
+import type {
+  AppliedChange,
+  ClusterStatus,
+  ControlPlane,
+  GatewayStatus,
+  Identity,
+  NodeAddress,
+  StateReader,
+  WriteAnswer,
+  WriteRequest,
+} from '../ports.ts'
+import type { Node } from './node.ts'
+
+/** The state of a node that belongs to no cluster: nothing, at revision 0. */
+const NOTHING: StateReader = {
+  revision: 0,
+  hash: new ConfigHash().toHex(),
+  compactedRevision: 0,
+  count: 0,
+  get: () => undefined,
+  list: () => [],
+  history: () => Promise.resolve([]),
+  historyOf: () => Promise.resolve([]),
+  configAt: () => Promise.resolve([]),
+  explain: () => ({ matched: null, candidates: [] }),
+}
+
+/**
+ * A node from the moment its process is up: the HTTP API listens while the node is still looking for its cluster,
+ * and says so (NOT_FORMED). Once the node exists everything goes there.
+ */
+export class LateNode implements ControlPlane {
+  readonly #self: () => NodeAddress
+  readonly #onApplied = new Set<(change: AppliedChange) => void>()
+  readonly #onReset = new Set<() => void>()
+  readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  #node: Node | null = null
+
+  constructor(self: () => NodeAddress) {
+    this.#self = self
+  }
+
+  /** The node has found its cluster. Called once. */
+  arrive(node: Node): void {
+    this.#node = node
+    node.onApplied((change) => {
+      for (const hear of this.#onApplied) hear(change)
+    })
+    node.onReset(() => {
+      for (const hear of this.#onReset) hear()
+    })
+    node.onGateways((name, gateways) => {
+      for (const hear of this.#onGateways) hear(name, gateways)
+    })
+    // What listeners took for the state was nothing; what the node restored they have never heard of.
+    for (const hear of this.#onReset) hear()
+  }
+
+  get identity(): Identity | null {
+    return this.#node?.identity ?? null
+  }
+
+  get self(): NodeAddress {
+    return this.#self()
+  }
+
+  get state(): StateReader {
+    return this.#node?.state ?? NOTHING
+  }
+
+  get isLeader(): boolean {
+    return this.#node?.isLeader ?? false
+  }
+
+  leader(): NodeAddress | null {
+    return this.#node?.leader() ?? null
+  }
+
+  async waitForLeader(timeoutMs: number): Promise<NodeAddress> {
+    return this.#formed().waitForLeader(timeoutMs)
+  }
+
+  async write(request: WriteRequest): Promise<WriteAnswer> {
+    return this.#formed().write(request)
+  }
+
+  async readBarrier(timeoutMs: number): Promise<void> {
+    return this.#formed().readBarrier(timeoutMs)
+  }
+
+  async waitForRevision(revision: number, timeoutMs: number): Promise<void> {
+    return this.#formed().waitForRevision(revision, timeoutMs)
+  }
+
+  status(): ClusterStatus {
+    if (this.#node !== null) return this.#node.status()
+    const { revision, hash } = NOTHING
+    const nowhere = { leader: null, term: 0, commitIndex: 0, appliedIndex: 0 }
+    return { clusterId: '', node: this.self.name, ...nowhere, revision, hash, members: [] }
+  }
+
+  isReady(): boolean {
+    return this.#node?.isReady() ?? false
+  }
+
+  async addMember(peer: string): Promise<NodeAddress> {
+    return this.#formed().addMember(peer)
+  }
+
+  async removeMember(name: string): Promise<void> {
+    return this.#formed().removeMember(name)
+  }
+
+  async promoteMember(name: string): Promise<void> {
+    return this.#formed().promoteMember(name)
+  }
+
+  async transferLeadership(name: string | null): Promise<string> {
+    return this.#formed().transferLeadership(name)
+  }
+
+  onApplied(listener: (change: AppliedChange) => void): () => void {
+    return listen(this.#onApplied, listener)
+  }
+
+  onReset(listener: () => void): () => void {
+    return listen(this.#onReset, listener)
+  }
+
+  publishGateways(gateways: readonly GatewayStatus[]): void {
+    this.#node?.publishGateways(gateways)
+  }
+
+  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
+    return listen(this.#onGateways, listener)
+  }
+
+  #formed(): Node {
+    if (this.#node !== null) return this.#node
+    throw new RaftwayError('NOT_FORMED', `${this.self.name} is still looking for its cluster`)
+  }
+}
+
+function listen<T>(listeners: Set<T>, listener: T): () => void {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}

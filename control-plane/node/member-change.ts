@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { RaftwayError } from '../../shared/errors.ts'
+import type { NodeAddress } from '../ports.ts'
+
+const addressSchema = z.strictObject({
+  id: z.int().min(1),
+  name: z.string().min(1),
+  api: z.string(),
+  peer: z.string(),
+})
+
+/** What rides along with a membership change in the log: who asked for it, and how to reach who is added. */
+export type MemberContext = {
+  /** Tells the asker that its own change was applied. */
+  readonly request: string
+  readonly address: NodeAddress | null
+}
+
+const contextSchema = z.strictObject({ request: z.string(), address: addressSchema.nullable() })
+
+/** The context's bytes in a log entry. */
+export function encodeMemberContext(context: MemberContext): Uint8Array {
+  return Buffer.from(JSON.stringify(context))
+}
+
+/** The context of an entry, or null for a change without one (leaving a joint membership). STORAGE_CORRUPT. */
+export function decodeMemberContext(bytes: Uint8Array): MemberContext | null {
+  if (bytes.length === 0) return null
+  try {
+    return contextSchema.parse(JSON.parse(Buffer.from(bytes).toString()))
+  } catch (cause) {
+    throw new RaftwayError('STORAGE_CORRUPT', 'a membership change in the log is damaged', {
+      cause,
+    })
+  }
+}
+
+/** A node's address as another node tells it; null if it is none. */
+export function parseNodeAddress(value: unknown): NodeAddress | null {
+  const parsed = addressSchema.safeParse(value)
+  return parsed.success ? parsed.data : null
+}

@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto'
+import { RaftwayError } from '../../shared/errors.ts'
+import { MEMBERS_MAX } from '../../shared/limits.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
+import type { NodeAddress, NodeId } from '../ports.ts'
+import type { ConfChange, MemberChange, Outcome, RawNode } from '../raft/raw-node.ts'
+import type { Applier } from './applier.ts'
+import { encodeMemberContext } from './member-change.ts'
+
+/** A learner this close to the commit index counts as caught up. */
+const CAUGHT_UP_ENTRIES = 64
+/** And must stay so for this many checks in a row before it votes. */
+const CAUGHT_UP_CHECKS = 5
+
+type Asked = { readonly resolve: () => void; readonly reject: (error: Error) => void }
+
+/** What membership changes need of the node around them. */
+export type MembershipParts = {
+  readonly raw: RawNode
+  readonly applier: Applier
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly timeoutMs: number
+  proposeMember(address: NodeAddress): Outcome
+  wake(): void
+}
+
+/**
+ * Changes of who votes and learns, one at a time, on the leader. A change is a log entry; whoever asked hears of it
+ * when it is applied. Source: Raft thesis 4.
+ */
+export class MembershipChanges {
+  readonly #parts: MembershipParts
+  readonly #asked = new Map<string, Asked>()
+  /** Checks in a row that found a learner caught up. */
+  readonly #steady = new Map<NodeId, number>()
+  #isBusy = false
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Takes a node in as a learner, or recognises it: a member that comes back under another address is written down
+   * under the new one. MEMBER_EXISTS, MEMBERSHIP_REFUSED, MEMBERSHIP_CHANGE_PENDING, TIMEOUT.
+   */
+  async admit(address: NodeAddress): Promise<readonly NodeAddress[]> {
+    const { applier } = this.#parts
+    const known = applier.state.members.get(address.id)
+    const rival = [...applier.state.members.values()].find(
+      (member) =>
+        member.id !== address.id && (member.name === address.name || member.peer === address.peer),
+    )
+    if (rival !== undefined) {
+      const clash =
+        rival.name === address.name ? `name ${address.name}` : `peer address ${address.peer}`
+      throw new RaftwayError(
+        'MEMBER_EXISTS',
+        `the ${clash} belongs to member ${rival.name} (${rival.peer})`,
+      )
+    }
+    if (known !== undefined) {
+      if (!isSame(known, address)) this.#updateAddress(address)
+      return [...applier.state.members.values()]
+    }
+    if (applier.state.members.size >= MEMBERS_MAX) {
+      throw new RaftwayError(
+        'MEMBERSHIP_REFUSED',
+        `a cluster has at most ${MEMBERS_MAX} members (MEMBERS_MAX)`,
+      )
+    }
+    await this.#change([{ type: 'add-learner', id: address.id }], address)
+    return [...applier.state.members.values()]
+  }
+
+  /** Takes a member out. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED for the last voter, and as `admit`. */
+  async remove(name: string): Promise<void> {
+    const { id } = this.#member(name)
+    const { voters } = this.#parts.applier.confState
+    if (voters.length === 1 && voters[0] === id) {
+      throw new RaftwayError(
+        'MEMBERSHIP_REFUSED',
+        `${name} is the only voter: a cluster cannot be without one`,
+      )
+    }
+    await this.#change([{ type: 'remove', id }], null)
+  }
+
+  /** Makes a learner a voter. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED if it votes already, and as `admit`. */
+  async promote(name: string): Promise<void> {
+    const { id } = this.#member(name)
+    if (this.#parts.applier.confState.voters.includes(id)) {
+      throw new RaftwayError('MEMBERSHIP_REFUSED', `${name} is a voter already`)
+    }
+    await this.#change([{ type: 'add-voter', id }], null)
+  }
+
+  /** A membership change was applied here; `request` names whose it was. */
+  onApplied(request: string | null): void {
+    const asked = request === null ? undefined : this.#asked.get(request)
+    asked?.resolve()
+  }
+
+  /** Leadership is gone: what was asked may or may not happen. */
+  abandon(error: Error): void {
+    this.#steady.clear()
+    for (const { reject } of this.#asked.values()) reject(error)
+  }
+
+  /** Looks whether a learner has caught up and stayed so, and then gives it a vote. For the leader, every few ticks. */
+  checkLearners(): void {
+    const { raw, applier, logger } = this.#parts
+    const { learners } = applier.confState
+    if (learners.length === 0 || this.#isBusy) return
+    const { progress, commit } = raw.status()
+    for (const id of learners) {
+      const learner = progress?.get(id)
+      const isCaughtUp =
+        learner !== undefined &&
+        learner.state === 'replicate' &&
+        learner.recentActive &&
+        learner.match + CAUGHT_UP_ENTRIES >= commit
+      const checks = isCaughtUp ? (this.#steady.get(id) ?? 0) + 1 : 0
+      this.#steady.set(id, checks)
+      if (checks < CAUGHT_UP_CHECKS) continue
+      this.#steady.delete(id)
+      const name = applier.state.members.get(id)?.name ?? String(id)
+      logger.info({ member: name }, 'learner has caught up: promoting it to voter')
+      this.#change([{ type: 'add-voter', id }], null).catch((error: unknown) => {
+        logger.warn(
+          { member: name, err: error },
+          'promotion did not happen; it will be tried again',
+        )
+      })
+      return
+    }
+  }
+
+  async #change(changes: readonly MemberChange[], address: NodeAddress | null): Promise<void> {
+    const { raw, clock, timeoutMs } = this.#parts
+    if (this.#isBusy) {
+      throw new RaftwayError(
+        'MEMBERSHIP_CHANGE_PENDING',
+        'another membership change is under way: try again',
+      )
+    }
+    const request = randomUUID()
+    const change: ConfChange = {
+      transition: 'auto',
+      changes,
+      context: encodeMemberContext({ request, address }),
+    }
+    const issue = raw.confChangeIssue(change)
+    if (issue !== null) throw new RaftwayError('MEMBERSHIP_REFUSED', issue)
+    if (raw.proposeConfChange(change) === 'dropped') {
+      throw new RaftwayError('NOT_LEADER', 'this node does not lead, or is handing leadership over')
+    }
+    this.#isBusy = true
+    this.#parts.wake()
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const cancel = clock.after(timeoutMs, () =>
+          reject(
+            new RaftwayError(
+              'TIMEOUT',
+              `the membership change was not applied within ${timeoutMs} ms`,
+            ),
+          ),
+        )
+        this.#asked.set(request, {
+          resolve: () => {
+            cancel()
+            resolve()
+          },
+          reject: (error) => {
+            cancel()
+            reject(error)
+          },
+        })
+      })
+    } finally {
+      this.#asked.delete(request)
+      this.#isBusy = false
+    }
+  }
+
+  #updateAddress(address: NodeAddress): void {
+    if (this.#parts.proposeMember(address) === 'dropped') {
+      throw new RaftwayError('NOT_LEADER', 'this node does not lead, or is handing leadership over')
+    }
+    this.#parts.wake()
+  }
+
+  #member(name: string): NodeAddress {
+    const member = [...this.#parts.applier.state.members.values()].find((one) => one.name === name)
+    if (member === undefined)
+      throw new RaftwayError('MEMBER_NOT_FOUND', `no member is called ${name}`)
+    return member
+  }
+}
+
+function isSame(a: NodeAddress, b: NodeAddress): boolean {
+  return a.name === b.name && a.api === b.api && a.peer === b.peer
+}

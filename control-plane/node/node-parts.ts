@@ -1,0 +1,22 @@
+import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
+import type { Identity, NodeAddress, Transport } from '../ports.ts'
+import type { NodeStore } from '../storage/node-store.ts'
+
+/** What a node is made of. Times are milliseconds. */
+export type NodeParts = {
+  readonly identity: Identity
+  readonly self: NodeAddress
+  /** Members known from joining, until the state says who they are. */
+  readonly hints: readonly NodeAddress[]
+  readonly store: NodeStore
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly seed: number
+  readonly tickMs: number
+  readonly heartbeatMs: number
+  readonly electionMs: number
+  /** The process must end: the disk failed, an invariant broke, or this node is no longer a member. */
+  readonly onFatal: (error: unknown) => void
+}

@@ -1,0 +1,445 @@
+import { describeError, RaftwayError } from '../../shared/errors.ts'
+import type {
+  AppliedChange,
+  ClusterStatus,
+  ControlPlane,
+  GatewayStatus,
+  Identity,
+  NodeAddress,
+  PeerHandler,
+  PeerIdentity,
+  PeerNote,
+  RestoredState,
+  WriteAnswer,
+  WriteRequest,
+} from '../ports.ts'
+import type { Entry, Message, MessageOf, NodeId } from '../raft/messages.ts'
+import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
+import { encodeCommand } from '../state-machine/command.ts'
+import { Applier, membersOf } from './applier.ts'
+import { ClusterView } from './cluster-view.ts'
+import { ConsensusLoop } from './consensus-loop.ts'
+import { coreOptions } from './core-options.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { Leadership } from './leadership.ts'
+import { parseNodeAddress } from './member-change.ts'
+import { MembershipChanges } from './membership-changes.ts'
+import type { NodeParts } from './node-parts.ts'
+import { NodeState } from './node-state.ts'
+import { Proposals } from './proposals.ts'
+import { Reads } from './reads.ts'
+import { Snapshots } from './snapshots.ts'
+import { Waiters } from './waiters.ts'
+
+const LEARNER_CHECK_MS = 100
+const PROGRESS_NOTE_MS = 200
+const CALL_MS = 5_000
+
+/** A control-plane node: consensus, state and disk tied together, and the face that the HTTP API sees. */
+export class Node implements ControlPlane, PeerHandler {
+  readonly identity: Identity
+  readonly self: NodeAddress
+  readonly state: NodeState
+  readonly #parts: NodeParts
+  readonly #raw: RawNode
+  readonly #loop: ConsensusLoop
+  readonly #applier: Applier
+  readonly #proposals: Proposals
+  readonly #reads: Reads
+  readonly #membership: MembershipChanges
+  readonly #snapshots: Snapshots
+  readonly #leadership: Leadership
+  readonly #view: ClusterView
+  readonly #housekeeping: Housekeeping
+  readonly #applied: Waiters
+  readonly #revisions: Waiters
+  readonly #onChange = new Set<(change: AppliedChange) => void>()
+  readonly #onReset = new Set<() => void>()
+  readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #stops: (() => void)[] = []
+  #isStopping = false
+
+  /** Takes up where the disk left off, and takes part at once. The transport must deliver to this node. */
+  constructor(parts: NodeParts) {
+    const { store, clock, transport, logger, self } = parts
+    this.#parts = parts
+    this.identity = parts.identity
+    this.self = self
+    this.#applier = new Applier(
+      store.restored,
+      {
+        applyConfChange: (change) => this.#raw.applyConfChange(change),
+        onWrite: (command, result) => this.#proposals.onApplied(command, result),
+        onChange: (change) => this.#emit(change),
+        onMembership: (request) => this.#onMembership(request),
+      },
+      logger,
+    )
+    this.state = new NodeState(this.#applier, store)
+    this.#raw = new RawNode(coreOptions(parts, this.#applier))
+    const wake = () => this.#loop.wake()
+    this.#loop = new ConsensusLoop({
+      raw: this.#raw,
+      id: self.id,
+      store,
+      transport,
+      clock,
+      hooks: {
+        onGather: () => this.#proposals.flush(),
+        onSoftState: (softState) => this.#onSoftState(softState),
+        onReadState: (readState) => this.#reads.onReadState(readState),
+        onCommitted: (entries) => this.#onCommitted(entries),
+        // Its outcome reaches the core through reportSnapshot; it never rejects.
+        onSnapshotNeeded: (message) => void this.#snapshots.send(message),
+        onSnapshotAccepted: (message) => this.#install(message),
+        onFatal: (error) => this.#fail(error),
+      },
+    })
+    this.#applied = new Waiters(clock, this.#applier.index)
+    this.#revisions = new Waiters(clock, this.#applier.state.revision)
+    this.#proposals = new Proposals({
+      clock,
+      state: this.#applier.state,
+      propose: (payloads) => this.#raw.propose(payloads) === 'ok',
+      wake,
+      untilRevision: (revision) => this.waitForRevision(revision, 2 * parts.electionMs),
+    })
+    this.#reads = new Reads(clock, `${self.id}-${parts.seed}`, (context) => {
+      this.#raw.readIndex(context)
+      wake()
+    })
+    this.#snapshots = new Snapshots({ raw: this.#raw, store, transport, logger, wake })
+    this.#leadership = new Leadership({
+      raw: this.#raw,
+      clock,
+      wake,
+      address: (id) => this.#address(id),
+    })
+    this.#membership = new MembershipChanges({
+      raw: this.#raw,
+      applier: this.#applier,
+      clock,
+      logger,
+      timeoutMs: 4 * parts.electionMs + CALL_MS,
+      proposeMember: (address) => this.#raw.propose([encodeCommand({ type: 'member', address })]),
+      wake,
+    })
+    this.#view = new ClusterView({ ...parts, raw: this.#raw, applier: this.#applier })
+    this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
+    this.#setPeers()
+    this.#startTimers()
+  }
+
+  get isLeader(): boolean {
+    return this.#raw.role === 'leader'
+  }
+
+  leader(): NodeAddress | null {
+    return this.#leadership.leader()
+  }
+
+  waitForLeader(timeoutMs: number): Promise<NodeAddress> {
+    return this.#leadership.waitForLeader(timeoutMs)
+  }
+
+  async write(request: WriteRequest): Promise<WriteAnswer> {
+    this.#assertRunning()
+    await this.#leadership.untilWritable(this.#parts.electionMs)
+    const { action } = request
+    if (action.type !== 'rollback') return this.#proposals.write(request, null)
+    const config = await this.state.configAt(action.revision)
+    this.#leadership.assertLeading()
+    return this.#proposals.write(request, config)
+  }
+
+  async readBarrier(timeoutMs: number): Promise<void> {
+    this.#assertRunning()
+    const index = await this.#reads.point(timeoutMs)
+    await this.#applied.wait(index, timeoutMs, `log index ${index}`)
+  }
+
+  waitForRevision(revision: number, timeoutMs: number): Promise<void> {
+    return this.#revisions.wait(revision, timeoutMs, `revision ${revision}`)
+  }
+
+  status(): ClusterStatus {
+    return this.#view.status()
+  }
+
+  isReady(): boolean {
+    const isMember = membersOf(this.#applier.confState).has(this.self.id)
+    return (
+      !this.#isStopping &&
+      isMember &&
+      this.#leadership.leader() !== null &&
+      this.#applier.isCaughtUp(this.#raw.commit)
+    )
+  }
+
+  async addMember(peer: string): Promise<NodeAddress> {
+    this.#leadership.assertLeading()
+    const { from } = await this.#parts.transport.call(peer, { type: 'hello', body: null }, CALL_MS)
+    if (from.clusterId !== null) {
+      const which =
+        from.clusterId === this.identity.clusterId ? 'this cluster already' : 'another cluster'
+      throw new RaftwayError(
+        'MEMBER_EXISTS',
+        `the node at ${peer} (${from.name}) belongs to ${which}`,
+      )
+    }
+    const { clusterId: _fresh, ...address } = from
+    const members = await this.#membership.admit(address)
+    const identity: Identity = { clusterId: this.identity.clusterId, nodeId: address.id }
+    await this.#parts.transport.call(peer, { type: 'invite', body: { identity, members } }, CALL_MS)
+    return address
+  }
+
+  async removeMember(name: string): Promise<void> {
+    this.#leadership.assertLeading()
+    const member = [...this.#applier.state.members.values()].find((one) => one.name === name)
+    await this.#membership.remove(name)
+    if (member === undefined || member.id === this.self.id) return
+    // It no longer hears of commits, its own removal among them; if it is down, nobody needs to tell it.
+    this.#parts.transport
+      .call(member.peer, { type: 'removed', body: this.identity.clusterId }, CALL_MS)
+      .catch((error: unknown) =>
+        this.#parts.logger.info(
+          { member: name, err: error },
+          'a removed member did not hear of it',
+        ),
+      )
+  }
+
+  async promoteMember(name: string): Promise<void> {
+    this.#leadership.assertLeading()
+    await this.#membership.promote(name)
+  }
+
+  async transferLeadership(name: string | null): Promise<string> {
+    this.#leadership.assertLeading()
+    const members = this.#applier.state.members
+    const wanted =
+      name === null ? null : ([...members.values()].find((one) => one.name === name) ?? null)
+    if (name !== null && wanted === null)
+      throw new RaftwayError('MEMBER_NOT_FOUND', `no member is called ${name}`)
+    const leader = await this.#leadership.transfer(wanted?.id ?? null, 2 * this.#parts.electionMs)
+    return leader.name
+  }
+
+  onApplied(listener: (change: AppliedChange) => void): () => void {
+    this.#onChange.add(listener)
+    return () => this.#onChange.delete(listener)
+  }
+
+  onReset(listener: () => void): () => void {
+    this.#onReset.add(listener)
+    return () => this.#onReset.delete(listener)
+  }
+
+  publishGateways(gateways: readonly GatewayStatus[]): void {
+    for (const id of this.#applier.state.members.keys()) {
+      if (id !== this.self.id)
+        this.#parts.transport.sendNote(id, { type: 'gateways', body: gateways })
+    }
+  }
+
+  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
+    this.#onGateways.add(listener)
+    return () => this.#onGateways.delete(listener)
+  }
+
+  // What other nodes send
+
+  onMessage(message: Message): void {
+    if (isLocalMessage(message.type) || message.to !== this.self.id) return
+    this.#raw.step(message)
+    this.#loop.wake()
+  }
+
+  onNote(from: NodeId, note: PeerNote): void {
+    if (note.type === 'progress') this.#view.onProgressNote(note.body)
+    if (note.type === 'gateways') {
+      const name = this.#applier.state.members.get(from)?.name
+      // A peer of the same cluster is trusted to send what publishGateways was given.
+      if (name !== undefined)
+        for (const hear of this.#onGateways) hear(name, note.body as readonly GatewayStatus[])
+    }
+  }
+
+  async onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
+    if (call.type === 'hello') return { members: [...this.#applier.state.members.values()] }
+    if (call.type === 'join') return this.#onJoin(call)
+    if (call.type === 'removed') return this.#onRemoved(from, call.body)
+    throw new RaftwayError(
+      'MEMBERSHIP_REFUSED',
+      `${this.self.name} belongs to cluster ${this.identity.clusterId}`,
+    )
+  }
+
+  onSnapshot(message: MessageOf<'snap'>, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#snapshots.receive(message, chunks)
+  }
+
+  onUnreachable(id: NodeId): void {
+    this.#raw.reportUnreachable(id)
+    this.#loop.wake()
+  }
+
+  /** Hands leadership over if it can within `transferMs`, then stops; resolves when the disk holds all of it. */
+  async stop(transferMs: number): Promise<void> {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    if (this.isLeader && this.#applier.confState.voters.length > 1) {
+      await this.#leadership.transfer(null, transferMs).catch((error: unknown) => {
+        this.#parts.logger.warn(
+          { reason: describeError(error) },
+          'stopping without handing leadership over',
+        )
+      })
+    }
+    this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping'))
+    for (const stop of this.#stops) stop()
+    await this.#housekeeping.stop()
+    await this.#loop.stop()
+  }
+
+  async #onJoin(call: PeerNote): Promise<unknown> {
+    if (!this.isLeader) {
+      const leader = this.#leadership.leader()
+      if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
+      const { body } = await this.#parts.transport.call(leader.peer, call, CALL_MS)
+      return body
+    }
+    const address = parseNodeAddress(call.body)
+    if (address === null)
+      throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
+    await this.#leadership.untilWritable(this.#parts.electionMs)
+    const members = await this.#membership.admit(address)
+    return { identity: { clusterId: this.identity.clusterId, nodeId: address.id }, members }
+  }
+
+  #onRemoved(from: PeerIdentity, clusterId: unknown): null {
+    const isMember = this.#applier.state.members.has(from.id)
+    if (isMember && clusterId === this.identity.clusterId) this.#endAsRemoved()
+    return null
+  }
+
+  #endAsRemoved(): void {
+    if (this.#isStopping) return
+    const detail = `${this.self.name} was removed from cluster ${this.identity.clusterId}`
+    this.#fail(new RaftwayError('MEMBERSHIP_REFUSED', detail))
+  }
+
+  #onSoftState(softState: SoftState): void {
+    const wasLeading = this.#leadership.isLeading
+    this.#leadership.onSoftState(softState)
+    if (wasLeading !== this.#leadership.isLeading) {
+      const error = new RaftwayError(
+        'WRITE_UNCERTAIN',
+        'leadership changed while the write was under way',
+      )
+      this.#proposals.abandon(error)
+      this.#membership.abandon(error)
+    }
+    const leader = this.#address(softState.leader)?.name ?? null
+    this.#parts.logger.info(
+      { role: softState.role, leader, term: this.#raw.term },
+      'role or leader changed',
+    )
+  }
+
+  async #onCommitted(entries: readonly Entry[]): Promise<void> {
+    const batch = this.#applier.apply(entries)
+    this.#leadership.onApplied(batch.appliedTerm)
+    this.#revisions.reach(this.#applier.state.revision)
+    this.#applied.reach(batch.appliedIndex)
+    await this.#parts.store.apply(batch)
+  }
+
+  async #install(message: MessageOf<'storage-append'>): Promise<RestoredState> {
+    if (message.snapshot === null) throw new RaftwayError('INTERNAL', 'no snapshot to install')
+    const hardState = message.hardState ?? this.#parts.store.log.initialState().hardState
+    const restored = await this.#snapshots.install(message.snapshot, hardState)
+    this.#applier.reset(restored)
+    this.#proposals.abandon(
+      new RaftwayError('NOT_LEADER', 'this node follows'),
+      this.#applier.state,
+    )
+    this.#setPeers()
+    this.#leadership.onApplied(restored.appliedTerm)
+    this.#revisions.reach(restored.revision)
+    this.#applied.reach(restored.appliedIndex)
+    for (const hear of this.#onReset) hear()
+    return restored
+  }
+
+  #onMembership(request: string | null): void {
+    this.#setPeers()
+    this.#membership.onApplied(request)
+    const members = membersOf(this.#applier.confState)
+    if (members.size === 0 || members.has(this.self.id)) return
+    // The others must hear of the commit that removes this node before it goes silent.
+    this.#stops.push(
+      this.#parts.clock.after(2 * this.#parts.electionMs, () => this.#endAsRemoved()),
+    )
+  }
+
+  #emit(change: AppliedChange): void {
+    for (const hear of this.#onChange) hear(change)
+  }
+
+  #setPeers(): void {
+    const known = this.#applier.state.members
+    const members = known.size > 0 ? [...known.values()] : this.#parts.hints
+    this.#parts.transport.setPeers(members.filter(({ id }) => id !== this.self.id))
+  }
+
+  #address(id: NodeId): NodeAddress | null {
+    return (
+      this.#applier.state.members.get(id) ??
+      this.#parts.hints.find((hint) => hint.id === id) ??
+      null
+    )
+  }
+
+  #startTimers(): void {
+    const { clock, tickMs, transport } = this.#parts
+    this.#stops.push(
+      clock.every(tickMs, () => {
+        this.#raw.tick()
+        this.#reads.onTick()
+        this.#loop.wake()
+      }),
+      clock.every(LEARNER_CHECK_MS, () => {
+        if (this.isLeader) this.#membership.checkLearners()
+        void this.#snapshots.dropUnused(this.#applier.index)
+      }),
+      clock.every(PROGRESS_NOTE_MS, () => {
+        const body = this.#view.progressNote()
+        if (body === null) return
+        for (const { id } of body.members)
+          if (id !== this.self.id) transport.sendNote(id, { type: 'progress', body })
+      }),
+    )
+  }
+
+  #rejectAll(error: RaftwayError): void {
+    this.#proposals.abandon(error)
+    this.#membership.abandon(error)
+    this.#reads.rejectAll(error)
+    this.#applied.rejectAll(error)
+    this.#revisions.rejectAll(error)
+    this.#leadership.rejectAll(error)
+  }
+
+  #fail(error: unknown): void {
+    this.#isStopping = true
+    this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping', { cause: error }))
+    for (const stop of this.#stops) stop()
+    this.#parts.onFatal(error)
+  }
+
+  #assertRunning(): void {
+    if (this.#isStopping) throw new RaftwayError('STOPPING', 'this node is stopping')
+  }
+}

@@ -1,0 +1,150 @@
+import { hash, randomUUID } from 'node:crypto'
+import { canonicalJson } from '../../shared/canonical-json.ts'
+import { RaftwayError } from '../../shared/errors.ts'
+import { PROPOSALS_PER_BATCH_MAX, UNCOMMITTED_BYTES_MAX } from '../../shared/limits.ts'
+import type { Clock } from '../clock.ts'
+import type { WriteAnswer, WriteCommand, WriteRequest, WriteResult } from '../ports.ts'
+import type { Definition } from '../../shared/definitions/kinds.ts'
+import { encodeCommand } from '../state-machine/command.ts'
+import { Speculation } from '../state-machine/propose.ts'
+import type { ReplicatedState } from '../state-machine/state.ts'
+
+type Pending = {
+  readonly resolve: (result: Extract<WriteResult, { ok: true }>) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * Writes on their way through the log of the leader. Each is planned against the state that the writes before it
+ * will leave, so that what commits is valid; all that gather in one turn are proposed as one batch.
+ */
+export class Proposals {
+  readonly #clock: Clock
+  readonly #propose: (payloads: readonly Uint8Array[]) => boolean
+  readonly #wake: () => void
+  readonly #untilRevision: (revision: number) => Promise<void>
+  #speculation: Speculation
+  /** Taken but not yet in the core's hands, in order. */
+  #gathered: { readonly command: WriteCommand; readonly payload: Uint8Array }[] = []
+  readonly #pending = new Map<string, Pending[]>()
+  readonly #inFlight = new Map<WriteCommand['key'], number>()
+  #bytes = 0
+
+  /**
+   * `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon;
+   * `untilRevision` resolves when a revision is applied here.
+   */
+  constructor(parts: {
+    readonly clock: Clock
+    readonly state: ReplicatedState
+    readonly propose: (payloads: readonly Uint8Array[]) => boolean
+    readonly wake: () => void
+    readonly untilRevision: (revision: number) => Promise<void>
+  }) {
+    this.#clock = parts.clock
+    this.#propose = parts.propose
+    this.#wake = parts.wake
+    this.#untilRevision = parts.untilRevision
+    this.#speculation = new Speculation(parts.state)
+  }
+
+  /**
+   * Plans and proposes; resolves when the write is applied here. INVALID_DEFINITION, REVISION_CONFLICT,
+   * DEFINITION_NOT_FOUND, INVALID_REQUEST, OVERLOADED; WRITE_UNCERTAIN when leadership was lost on the way.
+   * `configAtRollback` is the config that a rollback asks for, null for other writes.
+   */
+  write(
+    request: WriteRequest,
+    configAtRollback: readonly Definition[] | null,
+  ): Promise<WriteAnswer> {
+    const { command, predicted, unchanged } = this.#speculation.plan(request, {
+      atMs: this.#clock.now(),
+      key: request.key ?? randomUUID(),
+      fingerprint: fingerprintOf(request),
+      configAtRollback,
+    })
+    if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
+    if (command === null) return this.#onceApplied({ ...predicted, unchanged })
+    const payload = encodeCommand(command)
+    if (this.#bytes + payload.length > UNCOMMITTED_BYTES_MAX / 2) {
+      throw new RaftwayError(
+        'OVERLOADED',
+        `more than ${UNCOMMITTED_BYTES_MAX / 2} bytes of writes wait to commit`,
+      )
+    }
+    this.#bytes += payload.length
+    this.#inFlight.set(command.key, (this.#inFlight.get(command.key) ?? 0) + payload.length)
+    this.#speculation.taken(command)
+    this.#gathered.push({ command, payload })
+    this.#wake()
+    return this.#settlement(command.key)
+  }
+
+  /** Hands what was gathered to the core, as one batch in order. */
+  flush(): void {
+    while (this.#gathered.length > 0) {
+      const batch = this.#gathered.splice(0, PROPOSALS_PER_BATCH_MAX)
+      if (this.#propose(batch.map(({ payload }) => payload))) continue
+      // Refused as a whole: what was planned on top of it is void as well.
+      this.abandon(new RaftwayError('WRITE_UNCERTAIN', 'the write was not taken into the log'))
+    }
+  }
+
+  /** A write was applied, proposed here or elsewhere. */
+  onApplied(command: WriteCommand, result: WriteResult): void {
+    this.#speculation.settled(command)
+    this.#bytes -= this.#inFlight.get(command.key) ?? 0
+    this.#inFlight.delete(command.key)
+    const waiting = this.#pending.get(command.key)
+    if (waiting === undefined) return
+    this.#pending.delete(command.key)
+    for (const { resolve, reject } of waiting) {
+      if (result.ok) resolve(result)
+      else reject(refusal(result))
+    }
+  }
+
+  /** Leadership is gone, or the state was replaced: whatever was in flight may or may not commit. */
+  abandon(error: RaftwayError, state?: ReplicatedState): void {
+    if (state === undefined) this.#speculation.reset()
+    else this.#speculation = new Speculation(state)
+    this.#gathered = []
+    this.#inFlight.clear()
+    this.#bytes = 0
+    const pending = [...this.#pending.values()].flat()
+    this.#pending.clear()
+    for (const { reject } of pending) reject(error)
+  }
+
+  /** An answer that needs no entry of its own still rests on the writes in flight before it. */
+  async #onceApplied(answer: WriteAnswer): Promise<WriteAnswer> {
+    await this.#untilRevision(answer.revision)
+    return answer
+  }
+
+  #settlement(key: string): Promise<WriteAnswer> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#pending.get(key) ?? []
+      waiting.push({
+        resolve: ({ revision, results }) => resolve({ revision, results, unchanged: false }),
+        reject,
+      })
+      this.#pending.set(key, waiting)
+    })
+  }
+}
+
+/** What makes two requests the same write. */
+function fingerprintOf(request: WriteRequest): string {
+  const { action, ifConfigRevision, message } = request
+  return hash('sha256', canonicalJson({ action, ifConfigRevision, message }), 'hex')
+}
+
+/** A refusal by the state machine, as the caller hears it. */
+function refusal(result: Extract<WriteResult, { ok: false }>): RaftwayError {
+  const path = result.at === null ? '' : `operations.${result.at}`
+  return new RaftwayError(result.code, result.detail, {
+    issues: [{ path, message: result.detail }],
+    extra: { currentRevision: result.currentRevision },
+  })
+}

@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { ELECTION_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, TICK_MS_DEFAULT } from '../shared/limits.ts'
+import { nameSchema } from '../shared/definitions/common.ts'
+import type { Logger } from '../shared/logger.ts'
+
+const endpointSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535) })
+const hostPortSchema = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT')
+
+const optionsSchema = z
+  .strictObject({
+    name: nameSchema,
+    dataDir: z.string().min(1),
+    api: endpointSchema,
+    peer: endpointSchema,
+    join: z.array(hostPortSchema).max(64),
+    expect: z.int().min(1).max(15).nullable(),
+    advertiseApi: z.url({ protocol: /^https?$/ }).nullable(),
+    advertisePeer: hostPortSchema.nullable(),
+    tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
+    heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
+    electionMs: z.int().min(10).max(60_000).default(ELECTION_MS_DEFAULT),
+  })
+  .refine(({ tickMs, heartbeatMs }) => heartbeatMs >= tickMs, {
+    path: ['heartbeatMs'],
+    message: 'must be at least tickMs',
+  })
+  .refine(({ heartbeatMs, electionMs }) => electionMs >= 3 * heartbeatMs, {
+    path: ['electionMs'],
+    message: 'must be at least three heartbeats, or one late packet starts an election',
+  })
+  .refine(({ expect, join }) => expect === null || expect <= 1 || join.length > 0, {
+    path: ['join'],
+    message: 'must name the peers when expect is above 1',
+  })
+  .refine(({ api, advertiseApi }) => advertiseApi !== null || !WILDCARDS.includes(api.host), {
+    path: ['advertiseApi'],
+    message: 'is needed when the API listens on every address: where do others reach it?',
+  })
+  .refine(({ peer, advertisePeer }) => advertisePeer !== null || !WILDCARDS.includes(peer.host), {
+    path: ['advertisePeer'],
+    message: 'is needed when the peer port listens on every address: where do others reach it?',
+  })
+
+/** Addresses that mean "every interface": good to listen on, no good to be reached at. */
+const WILDCARDS = ['0.0.0.0', '::', '[::]']
+
+/** Settings of one node. Times are milliseconds; port 0 picks a free one. */
+export type ServerOptions = z.input<typeof optionsSchema> & { readonly logger: Logger }
+
+export type CheckedServerOptions = z.output<typeof optionsSchema>
+
+/** Checks the options, or says everything that is wrong with them. */
+export function checkServerOptions(
+  options: ServerOptions,
+):
+  | { readonly ok: true; readonly options: CheckedServerOptions }
+  | { readonly ok: false; readonly issues: readonly string[] } {
+  const { logger: _logger, ...plain } = options
+  const parsed = optionsSchema.safeParse(plain)
+  if (parsed.success) return { ok: true, options: parsed.data }
+  return {
+    ok: false,
+    issues: parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`),
+  }
+}

@@ -1,0 +1,209 @@
+// Goal: the driver keeps the promises of consensus on real disks and links. Method: nodes in one process.
+import { afterEach, expect, test } from 'vitest'
+import type { AppliedChange } from '../../../control-plane/ports.ts'
+import { eventually, foundCluster, leaderOf, putApi, TestNode } from './cluster.ts'
+
+let close: (() => Promise<void>) | null = null
+
+afterEach(async () => {
+  await close?.()
+  close = null
+})
+
+async function open(count: number): Promise<TestNode[]> {
+  const cluster = await foundCluster(count)
+  close = () => cluster.close()
+  return cluster.nodes
+}
+
+test('a cluster of one leads itself and applies what it is given', async () => {
+  const nodes = await open(1)
+  const leader = await leaderOf(nodes)
+  const answer = await leader.node.write(putApi('a'))
+  expect(answer).toEqual({
+    revision: 1,
+    results: [{ op: 'put', kind: 'Api', name: 'a', revision: 1, created: true }],
+    unchanged: false,
+  })
+  expect(leader.node.state.get('Api', 'a')).toMatchObject({ revision: 1, createdRevision: 1 })
+})
+
+test('three nodes agree: a write is applied on all, in the same order, with the same hash', async () => {
+  const nodes = await open(3)
+  const seen = nodes.map(() => [] as AppliedChange[])
+  nodes.forEach(({ node }, at) => node.onApplied((change) => seen[at]?.push(change)))
+  const leader = await leaderOf(nodes)
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, at) => leader.node.write(putApi(`w-${at}`))),
+  )
+  expect(answers.map(({ revision }) => revision).toSorted((a, b) => a - b)).toEqual(
+    Array.from({ length: 50 }, (_, at) => at + 1),
+  )
+  await Promise.all(nodes.map(({ node }) => node.waitForRevision(50, 5_000)))
+  expect(seen[1]).toEqual(seen[0])
+  expect(seen[2]).toEqual(seen[0])
+  expect(new Set(nodes.map(({ node }) => node.state.hash)).size).toBe(1)
+})
+
+test('writes that gather in one turn share syncs: 200 writes take far fewer than 200', async () => {
+  const nodes = await open(1)
+  const leader = await leaderOf(nodes)
+  await leader.node.write(putApi('first'))
+  let syncs = 0
+  const persist = leader.store.persist.bind(leader.store)
+  leader.store.persist = (batch) => {
+    syncs++
+    return persist(batch)
+  }
+  await Promise.all(Array.from({ length: 200 }, (_, at) => leader.node.write(putApi(`w-${at}`))))
+  expect(syncs).toBeLessThan(20)
+})
+
+test('a linearizable read on a follower sees what was acknowledged before it began', async () => {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  const follower = nodes.find((node) => node !== leader)
+  for (let i = 0; i < 20; i++) {
+    const { revision } = await leader.node.write(putApi(`r-${i}`))
+    await follower?.node.readBarrier(5_000)
+    expect(follower?.node.state.revision).toBeGreaterThanOrEqual(revision)
+  }
+})
+
+test('a follower refuses writes by name of the leader; without a leader it is NO_LEADER', async () => {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  const follower = await eventually('a follower that knows', () =>
+    nodes.find(({ node }) => !node.isLeader && node.leader() !== null),
+  )
+  await expect(follower.node.write(putApi('a'))).rejects.toMatchObject({ code: 'NOT_LEADER' })
+  expect(follower.node.leader()?.name).toBe(leader.name)
+})
+
+test('the same idempotency key happens once, also while the first is in flight', async () => {
+  const nodes = await open(1)
+  const leader = await leaderOf(nodes)
+  const twice = await Promise.all([
+    leader.node.write(putApi('a', { key: 'k' })),
+    leader.node.write(putApi('a', { key: 'k' })),
+  ])
+  expect(twice.map(({ revision }) => revision)).toEqual([1, 1])
+  expect((await leader.node.write(putApi('a', { key: 'k' }))).revision).toBe(1)
+  await expect(leader.node.write(putApi('b', { key: 'k' }))).rejects.toMatchObject({
+    code: 'IDEMPOTENCY_KEY_REUSED',
+  })
+  expect(leader.node.state.revision).toBe(1)
+})
+
+test('an invalid write changes nothing and takes no place in the log', async () => {
+  const nodes = await open(1)
+  const leader = await leaderOf(nodes)
+  await leader.node.write(putApi('a'))
+  const before = leader.node.status().commitIndex
+  const missing = putApi('b', {
+    action: {
+      type: 'operations',
+      operations: [
+        {
+          op: 'put',
+          definition: {
+            kind: 'Api',
+            name: 'b',
+            spec: { routes: [{ path: '/b' }], upstream: 'nowhere' },
+          },
+          ifRevision: null,
+        },
+      ],
+    },
+  })
+  await expect(leader.node.write(missing)).rejects.toMatchObject({ code: 'INVALID_DEFINITION' })
+  expect(leader.node.status().commitIndex).toBe(before)
+  expect(leader.node.state.revision).toBe(1)
+})
+
+test('leadership moves on request, and writes go on with the next leader', async () => {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  await leader.node.write(putApi('a'))
+  const next = await leader.node.transferLeadership(null)
+  expect(next).not.toBe(leader.name)
+  const successor = await eventually('the successor leads', () =>
+    nodes.find(({ name, node }) => name === next && node.isLeader),
+  )
+  expect((await successor.node.write(putApi('b'))).revision).toBe(2)
+})
+
+test('a leader that stops hands over first, and the others go on at once', async () => {
+  const cluster = await foundCluster(3)
+  const leader = await leaderOf(cluster.nodes)
+  await leader.node.write(putApi('a'))
+  await leader.stop()
+  const rest = cluster.nodes.filter((node) => node !== leader)
+  const successor = rest.find(({ node }) => node.isLeader)
+  expect(successor).toBeDefined()
+  expect((await successor?.node.write(putApi('b')))?.revision).toBe(2)
+  close = async () => {
+    await Promise.all(rest.map((node) => node.stop(0)))
+  }
+})
+
+test('a restart takes up from the disk: state, revision, members and idempotency keys', async () => {
+  const cluster = await foundCluster(1)
+  const [one] = cluster.nodes
+  if (one === undefined) throw new Error('no node')
+  await leaderOf([one])
+  await one.node.write(putApi('a', { key: 'k' }))
+  await one.node.write(putApi('b'))
+  const { hash } = one.node.state
+  await one.stop()
+  const prepared = await TestNode.prepare(cluster.dir, 'n1')
+  const again = TestNode.begin(prepared, [])
+  close = () => again.stop(0)
+  await leaderOf([again])
+  expect(again.node.state).toMatchObject({ revision: 2, hash, count: 2 })
+  expect(again.node.status().members.map(({ name }) => name)).toEqual(['n1'])
+  expect((await again.node.write(putApi('a', { key: 'k' }))).revision).toBe(1)
+  expect((await again.node.write(putApi('c'))).revision).toBe(3)
+})
+
+test('membership: a node is taken in as a learner, gets the state by snapshot, and is promoted when caught up', async () => {
+  const cluster = await foundCluster(1)
+  const [one] = cluster.nodes
+  if (one === undefined) throw new Error('no node')
+  await leaderOf([one])
+  for (let i = 0; i < 30; i++) await one.node.write(putApi(`a-${i}`))
+  const fresh = await TestNode.prepare(cluster.dir, 'n2')
+  const { body } = await fresh.transport.call(
+    one.transport.address,
+    { type: 'join', body: fresh.self },
+    5_000,
+  )
+  expect(body).toMatchObject({ identity: { nodeId: fresh.self.id } })
+  await fresh.store.saveIdentity({ clusterId: one.node.identity.clusterId, nodeId: fresh.self.id })
+  const two = TestNode.begin(fresh, [one.node.self])
+  close = async () => {
+    await Promise.all([one.stop(0), two.stop(0)])
+  }
+  await two.node.waitForRevision(30, 5_000)
+  expect(two.node.state.hash).toBe(one.node.state.hash)
+  await eventually('two voters', () =>
+    one.node.status().members.every(({ role }) => role === 'voter'),
+  )
+  expect(one.node.status().members.map(({ name }) => name)).toEqual(['n1', 'n2'])
+
+  // Both must now hold a write; the history came with the snapshot.
+  await one.node.write(putApi('both'))
+  await two.node.waitForRevision(31, 5_000)
+  const history = await two.node.state.history({ after: 0, upTo: 31, limit: 100 })
+  expect(history.map(({ revision }) => revision)).toEqual(
+    Array.from({ length: 31 }, (_, at) => at + 1),
+  )
+
+  // And it can be taken out again; then it ends by itself and says why.
+  const leader = await leaderOf([one, two])
+  const other = leader === one ? two : one
+  await leader.node.removeMember(other.name)
+  await eventually('the removed node ends', () => other.fatal)
+  expect(String(other.fatal)).toContain('was removed from cluster')
+  expect((await leader.node.write(putApi('alone'))).revision).toBe(32)
+})

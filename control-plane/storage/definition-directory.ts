@@ -26,7 +26,10 @@ export function fileText(definition: Definition): string {
  * What must change so that the directory shows exactly `definitions`; makes the folders. Names that begin with a dot
  * are somebody else's, such as `.git`, but for temporary files that a crash left.
  */
-export async function compareDirectory(dir: string, definitions: readonly Definition[]): Promise<FileChanges> {
+export async function compareDirectory(
+  dir: string,
+  definitions: readonly Definition[],
+): Promise<FileChanges> {
   const changes: FileChanges = new Map()
   const wanted = new Map(definitions.map((definition) => [pathOf(definition), definition]))
   for (const path of await listFiles(dir)) if (!wanted.has(path)) changes.set(path, null)
@@ -63,7 +66,8 @@ async function listFiles(dir: string): Promise<readonly string[]> {
   const paths: string[] = []
   await mkdir(dir, { recursive: true })
   for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (isOurs(entry.name) && !(entry.isDirectory() && FOLDERS.includes(entry.name))) paths.push(entry.name)
+    if (isOurs(entry.name) && !(entry.isDirectory() && FOLDERS.includes(entry.name)))
+      paths.push(entry.name)
   }
   // What stands in the place of a folder goes at once: nothing can be written below it.
   for (const path of paths.splice(0)) {
@@ -71,7 +75,8 @@ async function listFiles(dir: string): Promise<readonly string[]> {
   }
   for (const folder of FOLDERS) {
     await mkdir(join(dir, folder), { recursive: true })
-    for (const name of await readdir(join(dir, folder))) if (isOurs(name)) paths.push(join(folder, name))
+    for (const name of await readdir(join(dir, folder)))
+      if (isOurs(name)) paths.push(join(folder, name))
   }
   return paths
 }
@@ -120,7 +125,8 @@ async function syncFolder(path: string): Promise<void> {
 async function inParallel<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
   const iterator = items[Symbol.iterator]()
   const lane = async () => {
-    for (let next = iterator.next(); next.done !== true; next = iterator.next()) await work(next.value)
+    for (let next = iterator.next(); next.done !== true; next = iterator.next())
+      await work(next.value)
   }
   const lanes = await Promise.allSettled(Array.from({ length: CONCURRENCY }, lane))
   for (const result of lanes) if (result.status === 'rejected') throw result.reason

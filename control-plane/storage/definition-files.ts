@@ -1,6 +1,9 @@
 import type { DefinitionChange } from '../../shared/changes.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
-import { DEFINITION_FILES_RETRY_MS_MAX, DEFINITION_FILES_RETRY_MS_MIN } from '../../shared/limits.ts'
+import {
+  DEFINITION_FILES_RETRY_MS_MAX,
+  DEFINITION_FILES_RETRY_MS_MIN,
+} from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { ControlPlane } from '../ports.ts'
 import {

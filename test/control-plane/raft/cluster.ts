@@ -155,13 +155,15 @@ export class Replica {
 
   apply(entries: readonly Entry[]): void {
     for (const entry of entries) {
+      // Work handed out before a snapshot came: the snapshot holds it already.
+      if (entry.index <= this.appliedIndex) continue
       if (entry.index !== this.appliedIndex + 1) throw new Error('applied out of order')
       if (entry.type !== 'normal')
         this.confState = this.raw.applyConfChange(decodeConfChange(entry))
       this.appliedIndex = entry.index
       this.appliedEntries.push(entry)
     }
-    const last = entries.at(-1)
+    const last = this.appliedEntries.at(-1)
     if (last === undefined) return
     // Snapshots are cut fresh, with the membership of the applied index.
     this.log.createSnapshot({ term: last.term, index: last.index, confState: this.confState })

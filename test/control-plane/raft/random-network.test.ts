@@ -21,7 +21,7 @@ for (const isAsync of [false, true]) {
             if (!isChanging) weather.calm()
           }).not.toThrow()
         }),
-        { numRuns: 40, endOnFailure: true },
+        { numRuns: 120, endOnFailure: true },
       )
     })
   }

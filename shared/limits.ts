@@ -119,7 +119,7 @@ export const PEER_CALL_IDLE_MS_MAX = 10_000
 
 // Forming and joining a cluster
 
-export const FORM_POLL_MS = 200
+export const FORM_POLL_MS = 100
 export const FORM_CALL_MS_MAX = 1_000
 export const FORM_JOIN_MS_MAX = 10_000
 export const FORM_RETRY_MS_MAX = 5_000
@@ -196,6 +196,8 @@ export const WATCH_CONNECT_MS_MAX = 3_000
 export const REPORT_ANSWER_MS_MAX = 5_000
 /** A config is on disk this long after its swap. */
 export const LAST_GOOD_SAVE_MS = 250
+/** Up to this size the last-good file is written anew for each change; a larger one keeps changes beside it. */
+export const LAST_GOOD_SMALL_BYTES = 1 * MIB
 /** Changes kept beside the last-good file before it is written anew. */
 export const LAST_GOOD_CHANGES_BYTES_MAX = 8 * MIB
 export const WORKER_RESTART_MS_MIN = 50

@@ -54,6 +54,7 @@ export type TransportOptions = {
 export class TcpTransport implements Transport {
   /** `HOST:PORT` that it listens on in fact. */
   readonly address: string
+  readonly port: number
   readonly #options: TransportOptions
   readonly #links: LinkPort
   readonly #random: Random
@@ -87,6 +88,7 @@ export class TcpTransport implements Transport {
     this.#random = options.random ?? new Random(randomInt(2 ** 32))
     this.#listener = listener
     this.address = formatAddress(listener.at)
+    this.port = listener.at.port
     this.#calls = new CallClient({
       self: options.self,
       dial: (peer, adopt, signal) => this.#dial({ peer, purpose: 'calls', adopt, signal }),

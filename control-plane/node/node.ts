@@ -128,6 +128,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
     this.#setPeers()
     this.#startTimers()
+    this.#campaignIfAlone()
   }
 
   get isLeader(): boolean {
@@ -421,6 +422,14 @@ export class Node implements ControlPlane, PeerHandler {
           if (id !== this.self.id) transport.sendNote(id, { type: 'progress', body })
       }),
     )
+  }
+
+  /** A cluster of one has nobody to wait for. */
+  #campaignIfAlone(): void {
+    const { voters, votersOutgoing } = this.#applier.confState
+    if (voters.length !== 1 || voters[0] !== this.self.id || votersOutgoing.length > 0) return
+    this.#raw.campaign()
+    this.#loop.wake()
   }
 
   #rejectAll(error: RaftwayError): void {

@@ -1,12 +1,18 @@
 import { RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type { HardState, NodeId, RestoredState, SnapshotMeta, Transport } from '../ports.ts'
+import type {
+  HardState,
+  IncomingSnapshot,
+  NodeId,
+  RestoredState,
+  SnapshotMeta,
+  Transport,
+} from '../ports.ts'
 import type { MessageOf } from '../raft/messages.ts'
 import type { RawNode } from '../raft/raw-node.ts'
 import type { NodeStore } from '../storage/node-store.ts'
-import type { StagedSnapshot } from '../storage/snapshot-in.ts'
 
-type Staged = { readonly meta: SnapshotMeta; readonly incoming: StagedSnapshot }
+type Staged = { readonly meta: SnapshotMeta; readonly incoming: IncomingSnapshot }
 
 /**
  * Whole states on their way to followers too far behind, and in from the leader. The message of consensus carries

@@ -1,0 +1,181 @@
+import { randomInt } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RaftwayError } from '../shared/errors.ts'
+import type { Logger } from '../shared/logger.ts'
+import { Random } from '../shared/random.ts'
+import { VERSION } from '../shared/version.ts'
+import { startApi, type ApiServer } from './api/server.ts'
+import { formOrJoin, FormingResponder } from './cluster/forming.ts'
+import { LateNode } from './node/late-node.ts'
+import { Node } from './node/node.ts'
+import { PeerSwitch } from './node/peer-switch.ts'
+import { checkServerOptions, type CheckedServerOptions, type ServerOptions } from './options.ts'
+import type { NodeAddress } from './ports.ts'
+import { DefinitionFiles } from './storage/definition-files.ts'
+import { NodeStore } from './storage/node-store.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
+import { TcpTransport } from './transport/tcp-transport.ts'
+
+export type { ServerOptions } from './options.ts'
+
+/** A running node. */
+export type Server = {
+  readonly name: string
+  /** `http://127.0.0.1:7400`: where the HTTP API listens. */
+  readonly apiUrl: string
+  /** `127.0.0.1:7401`: where peers reach it. */
+  readonly peer: string
+  /** Resolves when the node has found its cluster; rejects when it can't. */
+  readonly formed: Promise<void>
+  /** Resolves when the node ended by itself, with the reason: the disk failed, or it was removed from its cluster. */
+  readonly ended: Promise<unknown>
+  /** Hands leadership over, finishes what is under way and closes everything. */
+  stop(): Promise<void>
+}
+
+/** How long a stopping leader tries to hand over before it stops anyway. */
+const TRANSFER_MS = 2_000
+
+/**
+ * Starts a node: the API listens at once, the node looks for its cluster in the background. Throws INVALID_REQUEST
+ * with every issue of the options, STORAGE_CORRUPT, or what the operating system says of ports and directories.
+ */
+export async function startServer(given: ServerOptions): Promise<Server> {
+  const checked = checkServerOptions(given)
+  if (!checked.ok)
+    throw new RaftwayError('INVALID_REQUEST', `options: ${checked.issues.join('; ')}`)
+  const { options } = checked
+  await mkdir(options.dataDir, { recursive: true })
+  const store = await NodeStore.open(options.dataDir, given.logger)
+  try {
+    return await new ServerProcess(options, given.logger, store).start()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+class ServerProcess {
+  readonly #options: CheckedServerOptions
+  readonly #logger: Logger
+  readonly #store: NodeStore
+  readonly #files: DefinitionFiles
+  readonly #late: LateNode
+  readonly #responder: FormingResponder
+  readonly #peers: PeerSwitch
+  readonly #aborted = new AbortController()
+  readonly #ended = Promise.withResolvers<unknown>()
+  #self: NodeAddress
+  #node: Node | null = null
+  #api: ApiServer | null = null
+  #transport: TcpTransport | null = null
+  #stopping: Promise<void> | null = null
+
+  constructor(options: CheckedServerOptions, logger: Logger, store: NodeStore) {
+    this.#options = options
+    this.#logger = logger
+    this.#store = store
+    this.#self = { id: store.nodeId, name: options.name, api: '', peer: '' }
+    this.#files = new DefinitionFiles(join(options.dataDir, 'definitions'), logger)
+    this.#late = new LateNode(() => this.#self)
+    this.#responder = new FormingResponder({ self: () => this.#self, notes: store.notes, logger })
+    this.#peers = new PeerSwitch(this.#responder)
+  }
+
+  async start(): Promise<Server> {
+    const { api, peer, advertiseApi, advertisePeer } = this.#options
+    const transport = await TcpTransport.listen({
+      ...peer,
+      self: () => ({ ...this.#self, clusterId: this.#store.identity?.clusterId ?? null }),
+      handler: this.#peers,
+      logger: this.#logger,
+    })
+    this.#transport = transport
+    this.#self = { ...this.#self, peer: advertisePeer ?? transport.address }
+    try {
+      const started = await startApi({
+        ...api,
+        plane: this.#late,
+        logger: this.#logger,
+        version: VERSION,
+        electionMs: this.#options.electionMs,
+      })
+      this.#api = started
+      this.#self = { ...this.#self, api: advertiseApi ?? started.url }
+    } catch (error) {
+      await transport.close()
+      throw error
+    }
+    const formed = this.#form(transport)
+    // Whoever does not wait for `formed` hears of a failure through `ended`.
+    formed.catch((error: unknown) => this.#ended.resolve(error))
+    return {
+      name: this.#self.name,
+      apiUrl: this.#api.url,
+      peer: this.#self.peer,
+      formed,
+      ended: this.#ended.promise,
+      stop: () => (this.#stopping ??= this.#stop()),
+    }
+  }
+
+  async #form(transport: TcpTransport): Promise<void> {
+    const hints = await this.#findCluster(transport)
+    const identity = this.#store.identity
+    if (identity === null) throw new RaftwayError('INTERNAL', 'a formed node has an identity')
+    const node = new Node({
+      identity,
+      self: this.#self,
+      hints,
+      store: this.#store,
+      transport,
+      clock: SYSTEM_CLOCK,
+      logger: this.#logger,
+      seed: randomInt(2 ** 32),
+      tickMs: this.#options.tickMs,
+      heartbeatMs: this.#options.heartbeatMs,
+      electionMs: this.#options.electionMs,
+      onFatal: (error) => this.#ended.resolve(error),
+    })
+    this.#node = node
+    this.#files.follow(node)
+    this.#peers.deliverTo(node)
+    this.#late.arrive(node)
+  }
+
+  /** Forms or joins a cluster unless the disk says which one this node belongs to. Gives the members known so far. */
+  async #findCluster(transport: TcpTransport): Promise<readonly NodeAddress[]> {
+    if (this.#store.identity !== null) return []
+    const formation = await formOrJoin({
+      responder: this.#responder,
+      join: this.#options.join,
+      expect: this.#options.expect,
+      call: (peer, note, timeoutMs) => transport.call(peer, note, timeoutMs),
+      clock: SYSTEM_CLOCK,
+      random: new Random(randomInt(2 ** 32)),
+      logger: this.#logger,
+      signal: this.#aborted.signal,
+    })
+    if (formation.type === 'joined') {
+      await this.#store.saveIdentity(formation.identity)
+      return formation.members
+    }
+    const voters = formation.founders.map(({ id }) => id)
+    await this.#store.bootstrap({
+      identity: formation.identity,
+      confState: { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+      members: formation.founders,
+    })
+    return formation.founders
+  }
+
+  async #stop(): Promise<void> {
+    this.#aborted.abort()
+    await this.#node?.stop(TRANSFER_MS)
+    await this.#api?.close()
+    await this.#transport?.close()
+    await this.#files.close()
+    await this.#store.close()
+  }
+}

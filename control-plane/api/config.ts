@@ -1,5 +1,4 @@
 import type { Request, Response } from 'express'
-import { definitionKey } from '../../shared/changes.ts'
 import type { DefinitionInput } from '../../shared/definitions/kinds.ts'
 import { OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
 import { streamAnswer } from './answer.ts'
@@ -48,17 +47,9 @@ async function planReplacement(body: unknown): Promise<WritePlan> {
   const message = envelope.message()
   const ifConfigRevision = envelope.revision('ifConfigRevision')
   const definitions: DefinitionInput[] = []
-  const places = new Map<string, number>()
   await inSlices(given, (input, at) => {
     const definition = takeDefinition(envelope, input, `definitions.${at}`)
-    if (definition === null) return
-    const key = definitionKey(definition.kind, definition.name)
-    const first = places.get(key)
-    if (first !== undefined) {
-      envelope.issue(`definitions.${at}`, `${key} was given before, as definitions.${first}`)
-    }
-    places.set(key, first ?? at)
-    definitions.push(definition)
+    if (definition !== null) definitions.push(definition)
   })
   envelope.finish('INVALID_DEFINITION')
   return {

@@ -10,7 +10,8 @@ import { encodeLine, type ConfigPoint, type EncodedChange } from './recent-chang
  * REVISION_COMPACTED, at once or in the middle.
  *
  * History keeps no hashes, and a change carries the one after it. The hash is a sum, so the first pass takes every
- * change back from the hash at `until`, and the second adds them again on the way.
+ * change back from the hash at `until`, and the second adds them again on the way. Yields nothing while the disk has
+ * not caught up with `until`.
  */
 export async function* replay(
   state: StateReader,
@@ -18,11 +19,14 @@ export async function* replay(
   until: ConfigPoint,
 ): AsyncGenerator<EncodedChange> {
   const sum = ConfigHash.fromHex(until.hash)
+  let newest = after
   for await (const record of records(state, after, until.revision)) {
+    newest = record.revision
     for (const { before, after: written } of record.changes) {
       exchange(sum, { taken: written, put: before })
     }
   }
+  if (newest !== until.revision) return
   for await (const record of records(state, after, until.revision)) {
     for (const { before, after: written } of record.changes) {
       exchange(sum, { taken: before, put: written })

@@ -135,6 +135,8 @@ export class Watcher {
         this.#at = revision
         await this.#send(line)
       }
+      // Changes are announced before they are on disk: a replay that came too early is tried again.
+      await otherWork()
     } catch (error) {
       if (!isRaftwayError(error, 'REVISION_COMPACTED')) throw error
       await this.#startOver(state.compactedRevision)

@@ -731,15 +731,22 @@ describe('5 log compaction', () => {
     expect([replica.terms(), replica.raw.commit]).toEqual([[2, 2, 2], 3])
   })
 
-  test('5: an old snapshot is ignored', () => {
+  test('5: an old snapshot, or an old append, cannot reach below what is committed', () => {
     const replica = three().get(3)
     replica.rewrite([2, 2, 2], { term: 2, commit: 4 })
+    replica.say()
+    replica.compact()
     const { confState } = replica
     const snapshot = { term: 2, index: 3, confState }
     replica.raw.step({ type: 'snap', from: 1, to: 3, term: 3, snapshot })
-    const [answer] = saidOf(replica, 'app-resp')
-    expect(answer).toMatchObject({ index: 4, reject: false })
-    expect(replica.terms()).toEqual([2, 2, 2])
+    const entries = entriesOf(3, 2)
+    replica.raw.step(append(1, 3, { term: 3, prev: { term: 2, index: 2 }, entries }))
+    const answers = saidOf(replica, 'app-resp')
+    expect(answers.map(({ index, reject }) => [index, reject])).toEqual([
+      [4, false],
+      [4, false],
+    ])
+    expect([replica.raw.lastIndex, replica.raw.commit]).toEqual([4, 4])
   })
 
   test('5: while a snapshot is under way nothing else is sent; a failure starts over', () => {
@@ -748,7 +755,11 @@ describe('5 log compaction', () => {
     cluster.tick(5)
     expect(leader.raw.status().progress?.get(3)?.state).toBe('snapshot')
     leader.raw.reportSnapshot(3, 'failure')
-    expect(leader.raw.status().progress?.get(3)?.state).toBe('probe')
+    expect(leader.raw.status().progress?.get(3)).toMatchObject({
+      state: 'probe',
+      match: 0,
+      next: 1,
+    })
     cluster.heal()
     cluster.tick(2)
     expect(cluster.get(3).appliedIndex).toBe(leader.appliedIndex)
@@ -867,6 +878,15 @@ describe('9.6 pre-vote', () => {
     const [answer] = saidOf(replica, 'pre-vote-resp')
     expect(answer).toMatchObject({ term: 6, reject: false })
     expect([replica.raw.term, replica.raw.status().vote]).toEqual([0, 0])
+  })
+
+  test('9.6: a pre-candidate asks for the term it would enter, and enters it only with a majority', () => {
+    const replica = three({ preVote: true }).get(1)
+    replica.raw.campaign()
+    expect(saidOf(replica, 'pre-vote').map(({ term }) => term)).toEqual([1, 1])
+    expect([replica.raw.role, replica.raw.term]).toEqual(['pre-candidate', 0])
+    replica.raw.step({ type: 'pre-vote-resp', from: 2, to: 1, term: 1, reject: false })
+    expect([replica.raw.role, replica.raw.term]).toEqual(['candidate', 1])
   })
 
   test('9.6: a pre-candidate with an older log is refused', () => {

@@ -757,8 +757,8 @@ describe('5 log compaction', () => {
     leader.raw.reportSnapshot(3, 'failure')
     expect(leader.raw.status().progress?.get(3)).toMatchObject({
       state: 'probe',
-      match: 0,
-      next: 1,
+      match: 2,
+      next: 3,
     })
     cluster.heal()
     cluster.tick(2)

@@ -1,0 +1,77 @@
+import type { ClusterAnswer } from '../answers.ts'
+import type { Colours } from '../render/colour.ts'
+import { renderTable } from '../render/table.ts'
+import type { InspectedCluster, InspectedMember } from './inspect.ts'
+
+/** The answer to "is it well?": a sentence, then one row a member. */
+export function renderStatus(inspected: InspectedCluster, colours: Colours): string {
+  const { cluster, members, gateways } = inspected
+  const { bold, red, yellow } = colours
+  const voters = members.filter(({ role }) => role === 'voter')
+  const up = voters.filter(({ condition }) => condition !== 'down').length
+  const lost = voters.length - up
+  const mayLose = Math.floor((voters.length - 1) / 2)
+  const lines = [
+    cluster.leader === null
+      ? red(bold('no leader: nothing can be written'))
+      : `${bold(cluster.leader)} leads in term ${cluster.term}, at revision ${cluster.revision}`,
+    `voters: ${up} of ${voters.length} up${spareText(lost, mayLose, { red, yellow })}`,
+    gatewaysText(gateways, yellow),
+  ]
+  const rows = members.map((member) => [
+    member.name === cluster.leader ? bold(member.name) : member.name,
+    member.role,
+    stateText(member, cluster.leader, colours),
+    conditionText(member, colours),
+    lagText(member, yellow),
+    member.revision ?? '?',
+    member.api,
+    member.peer,
+  ])
+  const head = ['NAME', 'ROLE', 'STATE', 'CONDITION', 'LAG', 'REVISION', 'API', 'PEER']
+  return `${lines.join('\n')}\n\n${renderTable(head, rows)}`
+}
+
+/** Names, roles and addresses. */
+export function renderMembers(members: ClusterAnswer['members']): string {
+  return renderTable(
+    ['NAME', 'ROLE', 'STATE', 'API', 'PEER'],
+    members.map(({ name, role, state, api, peer }) => [name, role, state, api, peer]),
+  )
+}
+
+function spareText(
+  lost: number,
+  mayLose: number,
+  { red, yellow }: Pick<Colours, 'red' | 'yellow'>,
+): string {
+  if (lost > mayLose) return red('; the quorum is lost')
+  const spare = mayLose - lost
+  if (spare === 0) return yellow('; none may fail')
+  return spare === 1 ? '; one more may fail' : `; ${spare} more may fail`
+}
+
+function gatewaysText(gateways: InspectedCluster['gateways'], yellow: Colours['yellow']): string {
+  if (gateways === null) return 'gateways: unknown'
+  const { connected, behind } = gateways
+  return `gateways: ${connected} connected${behind > 0 ? yellow(`, ${behind} behind`) : ''}`
+}
+
+function stateText(
+  member: InspectedMember,
+  leader: string | null,
+  { green, dim }: Colours,
+): string {
+  if (member.condition === 'down') return dim('-')
+  return member.name === leader ? green('leader') : member.state
+}
+
+function conditionText({ condition }: InspectedMember, { green, yellow, red }: Colours): string {
+  if (condition === 'up') return green('up')
+  return condition === 'down' ? red('down') : yellow('up, but unreachable from here')
+}
+
+function lagText({ lag }: InspectedMember, yellow: Colours['yellow']): string | number {
+  if (lag === null) return '?'
+  return lag > 0 ? yellow(`${lag} behind`) : '0'
+}

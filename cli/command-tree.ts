@@ -1,0 +1,43 @@
+import type { Command } from './command.ts'
+
+type Family = () => Promise<readonly Command[]>
+
+/**
+ * Command families by the first word, in the order in which help lists them. They load when they are asked for: a
+ * gateway must not carry what only `raftway diff` needs.
+ */
+const FAMILIES: Readonly<Record<string, Family>> = {
+  dev: async () => (await import('./commands/dev.ts')).DEV_COMMANDS,
+  server: async () => (await import('./commands/server.ts')).SERVER_COMMANDS,
+  gateway: async () => (await import('./commands/gateway.ts')).GATEWAY_COMMANDS,
+  apply: async () => (await import('./commands/apply.ts')).APPLY_COMMANDS,
+  get: async () => (await import('./commands/definitions.ts')).GET_COMMANDS,
+  delete: async () => (await import('./commands/definitions.ts')).DELETE_COMMANDS,
+  export: async () => (await import('./commands/definitions.ts')).EXPORT_COMMANDS,
+  validate: async () => (await import('./commands/validate.ts')).VALIDATE_COMMANDS,
+  schema: async () => (await import('./commands/schema.ts')).SCHEMA_COMMANDS,
+  diff: async () => (await import('./commands/diff.ts')).DIFF_COMMANDS,
+  history: async () => (await import('./commands/history.ts')).HISTORY_COMMANDS,
+  rollback: async () => (await import('./commands/history.ts')).ROLLBACK_COMMANDS,
+  explain: async () => (await import('./commands/explain.ts')).EXPLAIN_COMMANDS,
+  cluster: async () => (await import('./commands/cluster.ts')).CLUSTER_COMMANDS,
+  gateways: async () => (await import('./commands/gateways.ts')).GATEWAYS_COMMANDS,
+  watch: async () => (await import('./commands/watch.ts')).WATCH_COMMANDS,
+  version: async () => (await import('./commands/version.ts')).VERSION_COMMANDS,
+  completion: async () => (await import('./commands/completion.ts')).COMPLETION_COMMANDS,
+}
+
+/** What the words that only group others stand for. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  server: 'Run a control-plane node',
+  gateway: 'Run a gateway',
+  cluster: 'See and change the control plane',
+}
+
+/** The commands that `firstWord` can mean: one family, or all of them when it names none. */
+export async function loadCommands(firstWord: string | undefined): Promise<readonly Command[]> {
+  const family = Object.hasOwn(FAMILIES, firstWord ?? '') ? FAMILIES[firstWord ?? ''] : undefined
+  if (family !== undefined) return await family()
+  const families = await Promise.all(Object.values(FAMILIES).map((load) => load()))
+  return families.flat()
+}

@@ -1,0 +1,94 @@
+import { DRAIN_MS_DEFAULT } from '../../shared/limits.ts'
+import { defineCommand } from '../command.ts'
+import { UsageError } from '../failures.ts'
+import { nameOfHost } from '../start/host-name.ts'
+import { LOG_OPTION, processLogger } from '../start/log.ts'
+import { runUntilStopped } from '../start/run-until-stopped.ts'
+
+/** `raftway gateway start`: a gateway in this process. */
+export const GATEWAY_COMMANDS = [
+  defineCommand({
+    usage: 'gateway start',
+    summary: 'Run a gateway',
+    examples: [
+      [
+        'raftway gateway start --name gw1',
+        'Follow the control plane on this machine, serve port 8080',
+      ],
+      [
+        'raftway gateway start --name edge1 --control http://10.0.0.1:7400,http://10.0.0.2:7400 --http 0.0.0.0:80',
+        'Follow either of two nodes',
+      ],
+      ['raftway gateway start --definitions ./definitions', 'Serve files, without a control plane'],
+    ],
+    positionals: {},
+    options: {
+      name: { type: 'string', describe: 'name of the gateway; default the host name' },
+      control: {
+        type: 'string',
+        describe: 'API urls of control-plane nodes; default http://127.0.0.1:7400',
+      },
+      http: { type: 'string', default: '0.0.0.0:8080', describe: 'HOST:PORT for traffic' },
+      https: { type: 'string', describe: 'HOST:PORT for TLS traffic' },
+      status: {
+        type: 'string',
+        default: '127.0.0.1:8081',
+        describe: 'HOST:PORT of the status port',
+      },
+      'data-dir': {
+        type: 'string',
+        default: './raftway-gateway-data',
+        describe: 'where it keeps its last good config',
+      },
+      workers: { type: 'number', describe: 'threads that serve; default one a core' },
+      label: {
+        type: 'list',
+        describe: 'KEY=VALUE that nodes show beside the name; may be repeated',
+      },
+      definitions: {
+        type: 'string',
+        describe: 'serve the definition files in this folder, and no control plane at all',
+      },
+      'drain-ms': {
+        type: 'number',
+        default: DRAIN_MS_DEFAULT,
+        describe: 'how long a stop waits for requests under way',
+      },
+      ...LOG_OPTION,
+    },
+    run: async (args, terminal) => {
+      const name = args.name ?? nameOfHost()
+      const definitionsDir = args.definitions ?? null
+      const control = args.control ?? (definitionsDir === null ? 'http://127.0.0.1:7400' : '')
+      const logger = processLogger(args['log-level'], { gateway: name })
+      const options = {
+        name,
+        controlUrls: control.split(',').flatMap((url) => (url.trim() === '' ? [] : [url.trim()])),
+        http: args.http,
+        https: args.https ?? null,
+        status: args.status,
+        dataDir: args['data-dir'],
+        workers: args.workers,
+        labels: readLabels(args.label ?? []),
+        definitionsDir,
+        drainMs: args['drain-ms'],
+      }
+      const { startGateway } = await import('../../gateway/main.ts')
+      return runUntilStopped(terminal, logger, async () => {
+        const gateway = await startGateway(options, logger)
+        logger.info({ httpPort: gateway.httpPort, statusPort: gateway.statusPort }, 'listening')
+        return gateway
+      })
+    },
+  }),
+]
+
+function readLabels(texts: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const parts = /^([^=]+)=(.*)$/.exec(text)
+      if (parts === null) throw new UsageError(`--label must be KEY=VALUE, not "${text}"`)
+      return [parts[1] ?? '', parts[2] ?? '']
+    }),
+  )
+}

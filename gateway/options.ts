@@ -3,6 +3,7 @@ import { RaftwayError, type Issue } from '../shared/errors.ts'
 import {
   CONTROL_URLS_MAX,
   DRAIN_MS_DEFAULT,
+  HOST_CHARS_MAX,
   LABEL_CHARS_MAX,
   LABELS_MAX,
   TIMEOUT_MS_MAX,
@@ -12,7 +13,7 @@ import {
 
 /** What starts a gateway, as a command line or a test gives it. */
 export type GatewayOptions = {
-  /** As control-plane nodes list it; the same rules as a definition's name. */
+  /** As control-plane nodes list it: a host name, or anything of letters, digits, `.`, `_` and `-`. */
   readonly name: string
   /** API urls of control-plane nodes, tried in turn. May be empty only with `definitionsDir`. */
   readonly controlUrls: readonly string[]
@@ -50,7 +51,7 @@ export type GatewaySettings = {
   readonly drainMs: number
 }
 
-const NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/
+const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/
 
 /**
  * Checks options and fills in defaults. Throws INVALID_REQUEST with every issue at once, each under the option's name.
@@ -80,8 +81,9 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
 }
 
 function readName(name: unknown, issues: Issue[]): string {
-  if (typeof name === 'string' && NAME.test(name)) return name
-  issues.push({ path: 'name', message: 'must be 1 to 63 of a-z, 0-9, "." and "-"' })
+  if (typeof name === 'string' && name.length <= HOST_CHARS_MAX && NAME.test(name)) return name
+  const message = `must be 1 to ${HOST_CHARS_MAX} letters, digits, ".", "_" and "-" (HOST_CHARS_MAX)`
+  issues.push({ path: 'name', message })
   return ''
 }
 

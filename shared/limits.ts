@@ -178,6 +178,7 @@ export const KEEP_ALIVE_MS_DEFAULT = 60_000
 export const CONNECTIONS_PER_TARGET_DEFAULT = 256
 export const RETRIES_DEFAULT = 1
 export const DRAIN_MS_DEFAULT = 30_000
+export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
 /** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */
 export const CALLS_WAITING_PER_TARGET_MAX = 1_024

@@ -1,0 +1,42 @@
+import type { CompiledRoute, CompiledUpstream } from '../shared/routing/types.ts'
+import type { Random } from '../shared/random.ts'
+import type { CurrentTable } from './config/current-table.ts'
+import type { Exchange } from './exchange.ts'
+import type { WorkerMetrics } from './metrics/worker-metrics.ts'
+import type { RequestIds } from './request-id.ts'
+import type { LiveUpstreams } from './upstream/live-upstreams.ts'
+
+/** What lives as long as a worker and is shared by its requests. */
+export type PipelineParts = {
+  readonly current: CurrentTable
+  readonly upstreams: LiveUpstreams
+  readonly metrics: WorkerMetrics
+  readonly requestIds: RequestIds
+  readonly random: Random
+  /** Milliseconds from any fixed moment. */
+  readonly now: () => number
+}
+
+/** One request on its way through the stages. Each stage fills in what the later ones read. */
+export class RequestContext {
+  readonly exchange: Exchange
+  readonly parts: PipelineParts
+  readonly startedAtMs: number
+  /** Set by `matchStage`, and kept to the end whatever table comes meanwhile. */
+  route: CompiledRoute | null = null
+  upstream: CompiledUpstream | null = null
+  /** Set by `rewriteStage`. */
+  targetPath = ''
+  headers: string[] = []
+  requestId: string | null = null
+  /** Status that went to the client; 0 while none did. */
+  status = 0
+  requestBytes = 0
+  responseBytes = 0
+
+  constructor(exchange: Exchange, parts: PipelineParts) {
+    this.exchange = exchange
+    this.parts = parts
+    this.startedAtMs = parts.now()
+  }
+}

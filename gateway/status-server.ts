@@ -1,0 +1,94 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { STATUS_HEAD_BYTES_MAX } from '../shared/limits.ts'
+import type { Address } from './options.ts'
+
+/** What the status port tells. */
+export type StatusSource = {
+  /** A config of a known revision is served. */
+  readonly isReady: () => boolean
+  /** The document of `GET /status`. */
+  readonly status: () => object
+  /** Prometheus text. */
+  readonly metrics: () => string
+}
+
+/** The port for operators: health, readiness, metrics, status. Never the traffic port. */
+export class StatusServer {
+  readonly #server: Server
+  readonly #source: StatusSource
+
+  constructor(source: StatusSource) {
+    this.#source = source
+    this.#server = createServer({ maxHeaderSize: STATUS_HEAD_BYTES_MAX }, (request, response) => {
+      const path = (request.url ?? '').split('?', 1)[0]
+      request.resume()
+      if (request.method !== 'GET' && request.method !== 'HEAD') {
+        const headers = { Allow: 'GET, HEAD' }
+        send(response, 405, problem('METHOD_NOT_ALLOWED', 'only GET is served'), headers)
+        return
+      }
+      this.#answer(path ?? '', response)
+    })
+  }
+
+  /** Resolves with the port; rejects when it cannot be taken. */
+  listen(address: Address): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(address, () => {
+        this.#server.off('error', reject)
+        const bound = this.#server.address() as AddressInfo // A TCP server has a TCP address.
+        resolve(bound.port)
+      })
+    })
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      this.#server.closeAllConnections()
+    })
+  }
+
+  #answer(path: string, response: ServerResponse): void {
+    switch (path) {
+      case '/healthz':
+        send(response, 200, '{"status":"ok"}\n')
+        return
+      case '/readyz':
+        if (this.#source.isReady()) send(response, 200, '{"status":"ready"}\n')
+        else send(response, 503, problem('NO_CONFIG', 'no config is applied'))
+        return
+      case '/status':
+        send(response, 200, `${JSON.stringify(this.#source.status())}\n`)
+        return
+      case '/metrics':
+        send(response, 200, this.#source.metrics(), {
+          'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+        })
+        return
+      default:
+        send(response, 404, problem('NOT_FOUND', 'there is /healthz, /readyz, /metrics, /status'))
+    }
+  }
+}
+
+function problem(code: string, message: string): string {
+  return `${JSON.stringify({ error: { code, message } })}\n`
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    ...headers,
+  })
+  response.end(body)
+}

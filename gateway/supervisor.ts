@@ -1,0 +1,249 @@
+import type { Logger } from '../shared/logger.ts'
+import { QUARANTINED_MAX } from '../shared/limits.ts'
+import { VERSION } from '../shared/version.ts'
+import type { GatewayReport } from '../shared/watch-protocol.ts'
+import type { DefinitionsDirectory } from './config/definitions-dir.ts'
+import { keyOf, nameOfText } from './config/definition-text.ts'
+import { ConfigFollower } from './config/follower.ts'
+import { LastGoodFile, type LoadedConfig } from './config/last-good-file.ts'
+import type { Delta } from './config/mirror.ts'
+import { ServedConfig, type CheckText } from './config/served-config.ts'
+import { prometheusText } from './metrics/prometheus.ts'
+import { sumSlots } from './metrics/slots.ts'
+import type { GatewaySettings } from './options.ts'
+import { StatusServer } from './status-server.ts'
+import { WorkerPool } from './worker-pool.ts'
+import type { Applied } from './worker-protocol.ts'
+
+/** Definitions checked between two looks at everything else. */
+const CHECKS_PER_TURN = 200
+
+type ConfigSource = NonNullable<GatewayReport['source']>
+
+/**
+ * The one thread of a gateway that is not in the way of requests: it keeps the config, gives it to the workers, saves
+ * it, answers the status port, and reports.
+ */
+export class Supervisor {
+  readonly #settings: GatewaySettings
+  readonly #logger: Logger
+  readonly #served = new ServedConfig()
+  readonly #pool: WorkerPool
+  readonly #status: StatusServer
+  readonly #lastGood: LastGoodFile | null
+  #follower: ConfigFollower | null = null
+  #directory: DefinitionsDirectory | null = null
+  /** Deltas that wait for the schemas, in order; empty in the usual case of one version everywhere. */
+  #unchecked: { readonly delta: Delta; readonly isTrusted: boolean }[] = []
+  #checking: Promise<void> | null = null
+  #check: CheckText | null = null
+  #step = 0
+  #swaps = 0
+  #applied: Applied | null = null
+  #source: ConfigSource
+  #isStopping = false
+
+  constructor(settings: GatewaySettings, logger: Logger) {
+    this.#settings = settings
+    this.#logger = logger
+    this.#source = settings.definitionsDir === null ? 'control-plane' : 'definitions'
+    this.#pool = new WorkerPool({
+      workers: settings.workers,
+      address: settings.http,
+      logger,
+      whole: () =>
+        this.#step === 0 ? null : { parts: this.#served.whole(), to: this.#position() },
+      onApplied: (applied) => this.#onApplied(applied),
+    })
+    this.#status = new StatusServer({
+      isReady: () => this.#applied !== null && !this.#isStopping,
+      status: () => this.#statusDocument(),
+      metrics: () => this.#metricsText(),
+    })
+    this.#lastGood =
+      settings.definitionsDir === null
+        ? new LastGoodFile(settings.dataDir, logger, () => this.#served.saved())
+        : null
+  }
+
+  /** Resolves once both ports listen. After a failure nothing is left running. */
+  async start(): Promise<{ readonly httpPort: number; readonly statusPort: number }> {
+    try {
+      const statusPort = await this.#status.listen(this.#settings.status)
+      await this.#pool.start()
+      // The workers come up while the config is read; each adopts it before it listens.
+      await this.#firstConfig()
+      const httpPort = await this.#pool.listen()
+      this.#follower?.start()
+      this.#logger.info({ httpPort, statusPort, workers: this.#pool.listening }, 'gateway is up')
+      return { httpPort, statusPort }
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#follower?.stop()
+    await this.#directory?.stop()
+    await this.#pool.stop(this.#settings.drainMs)
+    await this.#lastGood?.flush()
+    await this.#status.close()
+    this.#logger.info({}, 'gateway has stopped')
+  }
+
+  async #firstConfig(): Promise<void> {
+    const { definitionsDir, name, controlUrls, labels } = this.#settings
+    if (definitionsDir !== null) {
+      await this.#followDirectory(definitionsDir)
+      return
+    }
+    const loaded = (await this.#lastGood?.load()) ?? null
+    if (loaded !== null) await this.#restore(loaded)
+    const options = { name, controlUrls, labels, logger: this.#logger }
+    this.#follower = new ConfigFollower(options, this.#served.mirror, {
+      onDelta: (delta, isTrusted) => this.#onDelta(delta, isTrusted),
+      onConnection: ({ isConnected }) => {
+        if (isConnected) this.#source = 'control-plane'
+      },
+    })
+  }
+
+  async #followDirectory(path: string): Promise<void> {
+    const { DefinitionsDirectory: Directory } = await import('./config/definitions-dir.ts')
+    this.#directory = new Directory(path, this.#logger, (config) => {
+      const stepped = this.#served.mirror.snapshot(config)
+      // The hash was made of the same texts a moment ago.
+      if (stepped.ok) this.#adopt(stepped.delta, new Map())
+    })
+    await this.#directory.start()
+  }
+
+  async #restore(loaded: LoadedConfig): Promise<void> {
+    this.#served.restore(loaded, loaded.isTrusted ? null : await this.#loadCheck())
+    this.#source = 'last-good-file'
+    this.#step += 1
+    const isPlain = loaded.isTrusted && loaded.inForce.size === 0 && loaded.refused.length === 0
+    const parts = isPlain && loaded.bytes !== null ? [shared(loaded.bytes)] : this.#served.whole()
+    this.#pool.giveAll(parts, this.#position())
+    const fields = { revision: loaded.revision, definitions: loaded.texts.size }
+    this.#logger.info(fields, 'serving from the last-good file')
+  }
+
+  #onDelta(delta: Delta, isTrusted: boolean): void {
+    if (isTrusted && this.#checking === null) {
+      this.#adopt(delta, new Map())
+      return
+    }
+    this.#unchecked.push({ delta, isTrusted })
+    this.#checking ??= this.#checkAll().finally(() => {
+      this.#checking = null
+    })
+  }
+
+  /** Never rejects: a check returns what is wrong. */
+  async #checkAll(): Promise<void> {
+    const check = await this.#loadCheck()
+    for (let next = this.#unchecked.shift(); next !== undefined; next = this.#unchecked.shift()) {
+      const reasons = new Map<string, string>()
+      const puts = next.isTrusted ? [] : next.delta.puts
+      for (let at = 0; at < puts.length; at++) {
+        const text = puts[at] ?? ''
+        const name = nameOfText(text)
+        const reason = check(text)
+        if (reason !== null && name !== null) reasons.set(keyOf(name), reason)
+        if (at % CHECKS_PER_TURN === CHECKS_PER_TURN - 1) await nextTurn()
+      }
+      this.#adopt(next.delta, reasons)
+    }
+  }
+
+  async #loadCheck(): Promise<CheckText> {
+    this.#check ??= (await import('./config/check-text.ts')).checkText
+    return this.#check
+  }
+
+  #adopt(delta: Delta, reasons: ReadonlyMap<string, string>): void {
+    if (this.#isStopping) return
+    this.#step += 1
+    const change = this.#served.step(delta, reasons)
+    this.#pool.give(change, { step: this.#step, revision: delta.revision, hash: delta.hash })
+    this.#lastGood?.changed(reasons.size > 0 ? null : delta)
+  }
+
+  #position(): Applied {
+    return { step: this.#step, revision: this.#served.revision, hash: this.#served.hash }
+  }
+
+  #onApplied(applied: Applied): void {
+    this.#applied = applied
+    this.#swaps += 1
+    if (applied.step === this.#step) {
+      const isChanged = this.#served.acknowledged(this.#pool.details.quarantined)
+      if (isChanged) this.#lastGood?.changed(null)
+    }
+    this.#follower?.report(this.#report(applied))
+  }
+
+  #report(applied: Applied): GatewayReport {
+    const { labels } = this.#settings
+    return {
+      revision: applied.revision,
+      hash: applied.hash,
+      version: VERSION,
+      workers: this.#pool.listening,
+      routes: this.#pool.details.routes,
+      source: this.#source,
+      ...(Object.keys(labels).length === 0 ? {} : { labels: { ...labels } }),
+      quarantined: this.#served.quarantined.slice(0, QUARANTINED_MAX),
+    }
+  }
+
+  #statusDocument(): object {
+    const connection = this.#follower?.status ?? null
+    const isAway = connection !== null && !connection.isConnected
+    const since = connection?.lastConnectedAtMs ?? null
+    return {
+      name: this.#settings.name,
+      version: VERSION,
+      revision: this.#applied?.revision ?? 0,
+      hash: this.#applied?.hash ?? this.#served.hash,
+      source: this.#source,
+      controlPlane: {
+        connected: connection?.isConnected ?? false,
+        url: connection?.url ?? null,
+        ...(isAway ? { awaySince: since === null ? null : new Date(since).toISOString() } : {}),
+      },
+      workers: this.#pool.listening,
+      routes: this.#pool.details.routes,
+      quarantined: this.#served.quarantined.slice(0, QUARANTINED_MAX),
+      labels: this.#settings.labels,
+      lastGood: { notices: this.#lastGood?.notices ?? [] },
+    }
+  }
+
+  #metricsText(): string {
+    return prometheusText(sumSlots(this.#pool.slots), {
+      version: VERSION,
+      revision: this.#applied?.revision ?? 0,
+      swaps: this.#swaps,
+      workers: this.#pool.listening,
+      workerRestarts: this.#pool.restarts,
+      routes: this.#pool.details.routes,
+      quarantined: this.#served.quarantined.length,
+      isConnected: this.#follower?.status.isConnected ?? false,
+    })
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A copy in memory that every worker reads without one of its own. */
+function shared(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length))
+  copy.set(bytes)
+  return copy
+}

@@ -1,0 +1,161 @@
+import { getCompileCacheDir } from 'node:module'
+import { Worker } from 'node:worker_threads'
+import { describeError } from '../shared/errors.ts'
+import type { Quarantined } from '../shared/routing/types.ts'
+import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
+import type { WorkerChange } from './config/served-config.ts'
+import type { Applied, FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+
+/** What a worker's link tells the pool. */
+export type LinkHandler = {
+  onApplied(link: WorkerLink, details: WorkerDetails): void
+  onListening(link: WorkerLink, port: number): void
+  onListenFailed(
+    link: WorkerLink,
+    failure: { readonly code: string; readonly reason: string },
+  ): void
+  onDrained(link: WorkerLink): void
+  /** The thread is gone, whatever the reason. The last thing told. */
+  onGone(link: WorkerLink, reason: string): void
+}
+
+export type WorkerDetails = {
+  readonly routes: number
+  readonly quarantined: readonly Quarantined[]
+}
+
+// A compiled package has no TypeScript to run.
+const WORKER_FILE = import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js'
+
+/**
+ * One worker thread, as the supervisor sees it. One change is under way at a time; what comes meanwhile is merged, so
+ * that a slow worker gets one larger change instead of a queue without end.
+ */
+export class WorkerLink {
+  readonly index: number
+  readonly #worker: Worker
+  readonly #handler: LinkHandler
+  /** What the worker has answered; null before its first config. */
+  #applied: Applied | null = null
+  #isListening = false
+  #isBusy = false
+  #waiting: {
+    to: Applied
+    puts: Map<string, string>
+    deletes: Map<string, DefinitionName>
+  } | null = null
+  #failure = 'it ended'
+
+  constructor(start: WorkerStart, handler: LinkHandler) {
+    this.index = start.index
+    this.#handler = handler
+    const cache = getCompileCacheDir()
+    this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
+      workerData: start,
+      name: `raftway worker ${start.index}`,
+      // A thread keeps a compile cache of its own only if its environment names one.
+      env: cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache },
+    })
+    this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
+    this.#worker.on('error', (error) => {
+      this.#failure = describeError(error)
+    })
+    this.#worker.on('exit', () => handler.onGone(this, this.#failure))
+  }
+
+  get applied(): Applied | null {
+    return this.#applied
+  }
+
+  get isListening(): boolean {
+    return this.#isListening
+  }
+
+  /** Everything at once, for a worker that has nothing yet; parts in order. */
+  giveAll(parts: readonly (WorkerChange | Uint8Array)[], to: Applied): void {
+    parts.forEach((part, at) => {
+      const isPartial = at < parts.length - 1
+      const change =
+        part instanceof Uint8Array
+          ? { puts: part, deletes: [] }
+          : { puts: part.puts, deletes: part.deletes }
+      this.#post({ type: 'change', to, isPartial, ...change })
+    })
+    this.#isBusy = true
+  }
+
+  /** One step further: at once, or as soon as the worker has answered the one before. */
+  give(change: WorkerChange, to: Applied): void {
+    if (!this.#isBusy) {
+      this.#isBusy = true
+      this.#post({
+        type: 'change',
+        to,
+        puts: change.puts,
+        deletes: change.deletes,
+        isPartial: false,
+      })
+      return
+    }
+    this.#waiting ??= { to, puts: new Map(), deletes: new Map() }
+    const { puts, deletes } = this.#waiting
+    this.#waiting.to = to
+    for (const name of change.deletes) {
+      puts.delete(keyOf(name))
+      deletes.set(keyOf(name), name)
+    }
+    for (const text of change.puts) {
+      const name = nameOfText(text)
+      if (name === null) continue
+      deletes.delete(keyOf(name))
+      puts.set(keyOf(name), text)
+    }
+  }
+
+  listen(address: { readonly host: string; readonly port: number }, isShared: boolean): void {
+    this.#post({ type: 'listen', address, isShared })
+  }
+
+  drain(): void {
+    this.#post({ type: 'drain' })
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  #onMessage(message: FromWorker): void {
+    switch (message.type) {
+      case 'applied':
+        this.#applied = message.applied
+        this.#isBusy = false
+        this.#giveWaiting()
+        this.#handler.onApplied(this, message)
+        return
+      case 'listening':
+        this.#isListening = true
+        this.#handler.onListening(this, message.port)
+        return
+      case 'listen-failed':
+        this.#handler.onListenFailed(this, message)
+        return
+      case 'drained':
+        this.#isListening = false
+        this.#handler.onDrained(this)
+        return
+    }
+  }
+
+  #giveWaiting(): void {
+    const waiting = this.#waiting
+    if (waiting === null) return
+    this.#waiting = null
+    const { to, puts, deletes } = waiting
+    this.give({ puts: [...puts.values()], deletes: [...deletes.values()] }, to)
+  }
+
+  #post(message: ToWorker): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
+    this.#worker.postMessage(message)
+  }
+}

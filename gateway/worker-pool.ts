@@ -1,0 +1,205 @@
+import { RaftwayError } from '../shared/errors.ts'
+import { WORKER_RESTART_MS_MAX, WORKER_RESTART_MS_MIN } from '../shared/limits.ts'
+import type { Logger } from '../shared/logger.ts'
+import type { WorkerChange } from './config/served-config.ts'
+import { makeSlots } from './metrics/slots.ts'
+import type { Address } from './options.ts'
+import { canSharePorts, checkPortIsFree } from './shared-port.ts'
+import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
+import type { Applied } from './worker-protocol.ts'
+
+export type PoolParts = {
+  readonly workers: number
+  readonly address: Address
+  readonly logger: Logger
+  /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
+  readonly whole: () => {
+    readonly parts: readonly WorkerChange[]
+    readonly to: Applied
+  } | null
+  /** Every worker that listens has applied a step. */
+  readonly onApplied: (applied: Applied, details: WorkerDetails) => void
+}
+
+/** The worker threads of a gateway: one port, one set of counters, one config. A thread that dies is replaced. */
+export class WorkerPool implements LinkHandler {
+  readonly slots: SharedArrayBuffer
+  readonly #parts: PoolParts
+  #workers: number
+  readonly #links = new Map<number, WorkerLink>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  #port = 0
+  #isShared = true
+  #isStopping = false
+  #restarts = 0
+  /** Deaths in a row without a worker that came up. */
+  #failures = 0
+  #details: WorkerDetails = { routes: 0, quarantined: [] }
+  #appliedStep = 0
+  #whenListening: {
+    resolve: (port: number) => void
+    reject: (error: Error) => void
+  } | null = null
+  #whenGone: (() => void) | null = null
+
+  constructor(parts: PoolParts) {
+    this.#parts = parts
+    this.#workers = parts.workers
+    this.slots = makeSlots(parts.workers)
+  }
+
+  /** Workers that accept connections. */
+  get listening(): number {
+    return [...this.#links.values()].filter((link) => link.isListening).length
+  }
+
+  get restarts(): number {
+    return this.#restarts
+  }
+
+  /** What the workers said of the newest config that all of them serve. */
+  get details(): WorkerDetails {
+    return this.#details
+  }
+
+  /** Starts the threads, which do not listen yet. Throws when the port is taken. */
+  async start(): Promise<void> {
+    const { address, logger } = this.#parts
+    this.#port = address.port
+    if (!(await canSharePorts(address.host))) {
+      this.#isShared = false
+      if (this.#workers > 1) {
+        logger.warn({ workers: 1 }, 'this platform cannot share a port between threads: one worker')
+      }
+      this.#workers = 1
+    }
+    if (this.#port !== 0) await checkPortIsFree(address)
+    for (let index = 0; index < this.#workers; index++) this.#spawn(index)
+  }
+
+  /** Lets every worker listen, after what it was given before; resolves with the port once all do. */
+  async listen(): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    this.#whenListening = { resolve, reject }
+    // With port 0 the first worker finds the port that the others share.
+    for (const link of this.#links.values()) {
+      if (this.#port !== 0 || link.index === 0) this.#letListen(link)
+    }
+    return promise
+  }
+
+  /** The whole config, for workers that have none; `bytes` instead of texts where they are at hand. */
+  giveAll(parts: readonly (WorkerChange | Uint8Array)[], to: Applied): void {
+    for (const link of this.#links.values()) link.giveAll(parts, to)
+  }
+
+  /** One step further. */
+  give(change: WorkerChange, to: Applied): void {
+    for (const link of this.#links.values()) link.give(change, to)
+  }
+
+  /** Stops accepting, lets requests finish for at most `drainMs`, and ends the threads. */
+  async stop(drainMs: number): Promise<void> {
+    this.#isStopping = true
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#whenListening?.reject(new RaftwayError('STOPPING', 'the gateway was stopped'))
+    this.#whenListening = null
+    if (this.#links.size === 0) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenGone = resolve
+    for (const link of this.#links.values()) link.drain()
+    const timer = setTimeout(() => {
+      this.#parts.logger.warn({ drainMs }, 'requests under way were cut off')
+      for (const link of this.#links.values()) void link.terminate()
+    }, drainMs)
+    await promise
+    clearTimeout(timer)
+  }
+
+  onApplied(link: WorkerLink, details: WorkerDetails): void {
+    this.#failures = 0
+    if (link.index === Math.min(...this.#links.keys())) this.#details = details
+    this.#settle()
+  }
+
+  onListening(link: WorkerLink, port: number): void {
+    this.#failures = 0
+    const isFirst = this.#port === 0
+    this.#port = port
+    if (isFirst) {
+      for (const other of this.#links.values()) if (other !== link) this.#letListen(other)
+    }
+    if (this.listening === this.#workers) {
+      this.#whenListening?.resolve(port)
+      this.#whenListening = null
+    }
+    this.#settle()
+  }
+
+  onListenFailed(
+    link: WorkerLink,
+    failure: { readonly code: string; readonly reason: string },
+  ): void {
+    this.#parts.logger.error({ worker: link.index, ...failure }, 'a worker cannot listen')
+    this.#whenListening?.reject(new RaftwayError('INTERNAL', failure.reason, { extra: failure }))
+    this.#whenListening = null
+    // Its place is taken by another try, later each time.
+    void link.terminate()
+  }
+
+  onDrained(link: WorkerLink): void {
+    void link.terminate()
+  }
+
+  onGone(link: WorkerLink, reason: string): void {
+    this.#links.delete(link.index)
+    if (this.#isStopping) {
+      if (this.#links.size === 0) this.#whenGone?.()
+      return
+    }
+    this.#restarts += 1
+    this.#failures += 1
+    const delayMs = Math.min(
+      WORKER_RESTART_MS_MAX,
+      WORKER_RESTART_MS_MIN * 2 ** (this.#failures - 1),
+    )
+    this.#parts.logger.error({ worker: link.index, reason, delayMs }, 'a worker died')
+    this.#settle()
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.#replace(link.index)
+    }, delayMs)
+    this.#timers.add(timer)
+  }
+
+  #spawn(index: number): WorkerLink {
+    const link = new WorkerLink({ index, slots: this.slots }, this)
+    this.#links.set(index, link)
+    return link
+  }
+
+  /** A new worker gets the whole config before it listens: it never answers NO_CONFIG beside others that serve. */
+  #replace(index: number): void {
+    const link = this.#spawn(index)
+    const whole = this.#parts.whole()
+    if (whole !== null) link.giveAll(whole.parts, whole.to)
+    if (this.#port !== 0 || this.#links.size === 1) this.#letListen(link)
+  }
+
+  #letListen(link: WorkerLink): void {
+    link.listen({ host: this.#parts.address.host, port: this.#port }, this.#isShared)
+  }
+
+  /** A step counts when every worker that takes connections serves it. */
+  #settle(): void {
+    let least: Applied | null = null
+    for (const { isListening, applied } of this.#links.values()) {
+      if (!isListening) continue
+      if (applied === null) return
+      if (least === null || applied.step < least.step) least = applied
+    }
+    if (least === null || least.step <= this.#appliedStep) return
+    this.#appliedStep = least.step
+    this.#parts.onApplied(least, this.#details)
+  }
+}

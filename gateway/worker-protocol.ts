@@ -1,0 +1,39 @@
+import type { Quarantined } from '../shared/routing/types.ts'
+import type { DefinitionName } from './config/definition-text.ts'
+import type { Address } from './options.ts'
+
+/** What a worker is started with. */
+export type WorkerStart = {
+  /** Place of the worker among its siblings, and of its counters; 0 ≤ index. */
+  readonly index: number
+  readonly slots: SharedArrayBuffer
+}
+
+/** Which config a worker serves. `step` counts what the supervisor sent, and only grows. */
+export type Applied = { readonly step: number; readonly revision: number; readonly hash: string }
+
+/** From the supervisor. Messages are taken in order. */
+export type ToWorker =
+  | {
+      readonly type: 'change'
+      readonly to: Applied
+      /** Canonical texts, or many of them as lines of UTF-8 in memory that all workers share. */
+      readonly puts: readonly string[] | Uint8Array
+      readonly deletes: readonly DefinitionName[]
+      /** Another message belongs to the same step: adopt, but do not answer yet. */
+      readonly isPartial: boolean
+    }
+  | { readonly type: 'listen'; readonly address: Address; readonly isShared: boolean }
+  | { readonly type: 'drain' }
+
+/** From a worker. */
+export type FromWorker =
+  | {
+      readonly type: 'applied'
+      readonly applied: Applied
+      readonly routes: number
+      readonly quarantined: readonly Quarantined[]
+    }
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'listen-failed'; readonly code: string; readonly reason: string }
+  | { readonly type: 'drained' }

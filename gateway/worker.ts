@@ -1,0 +1,98 @@
+import { randomInt } from 'node:crypto'
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert, unreachable } from '../shared/assert.ts'
+import { describeError } from '../shared/errors.ts'
+import { Random } from '../shared/random.ts'
+import { CurrentTable } from './config/current-table.ts'
+import { TableAdopter } from './config/table-adopter.ts'
+import { Http1NodeListener, type ListenAddress } from './listeners/http1-node.ts'
+import { slotsOf } from './metrics/slots.ts'
+import { WorkerMetrics } from './metrics/worker-metrics.ts'
+import { Pipeline } from './pipeline.ts'
+import { RequestIds } from './request-id.ts'
+import { LiveUpstreams } from './upstream/live-upstreams.ts'
+import { UndiciConnections } from './upstream/undici-connections.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+
+/** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
+function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
+  const { index, slots } = workerData as WorkerStart // The supervisor is the only one who starts this file.
+  const connections = new UndiciConnections()
+  const upstreams = new LiveUpstreams(connections)
+  const current = new CurrentTable()
+  const adopter = new TableAdopter(current, upstreams)
+  const metrics = new WorkerMetrics(slotsOf(slots, index))
+  const requestIds = new RequestIds()
+  const pipeline = new Pipeline({
+    current,
+    upstreams,
+    metrics,
+    requestIds,
+    random: new Random(randomInt(2 ** 32)),
+    now: () => performance.now(),
+  })
+  const listener = new Http1NodeListener({
+    serve: (exchange) => pipeline.serve(exchange),
+    nextRequestId: () => requestIds.next(),
+    onRefused: () => metrics.refused(),
+  })
+
+  function change(message: Extract<ToWorker, { type: 'change' }>): void {
+    const puts = message.puts instanceof Uint8Array ? linesOf(message.puts) : message.puts
+    const quarantined = adopter.adopt(puts, message.deletes)
+    if (message.isPartial) return
+    tell({
+      type: 'applied',
+      applied: message.to,
+      routes: current.table.routeCount,
+      quarantined,
+    })
+  }
+
+  async function listen(address: ListenAddress): Promise<void> {
+    try {
+      tell({ type: 'listening', port: await listener.listen(address) })
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+      tell({ type: 'listen-failed', code, reason: describeError(error) })
+    }
+  }
+
+  async function drain(): Promise<void> {
+    await listener.drain()
+    await connections.close()
+    tell({ type: 'drained' })
+  }
+
+  return (message) => {
+    switch (message.type) {
+      case 'change':
+        change(message)
+        return
+      case 'listen':
+        // Both hear their own failures, or end the thread, which the supervisor hears.
+        void listen({ ...message.address, isShared: message.isShared })
+        return
+      case 'drain':
+        void drain()
+        return
+      default:
+        unreachable(message)
+    }
+  }
+}
+
+function linesOf(bytes: Uint8Array): string[] {
+  // A decoder takes no shared memory.
+  const text = Buffer.from(bytes).toString('utf8')
+  const lines = text.split('\n')
+  if (lines.at(-1) === '') lines.pop()
+  return lines
+}
+
+const port = parentPort
+assert(port !== null, 'this file runs as a worker thread')
+port.on(
+  'message',
+  runWorker((message) => port.postMessage(message)),
+)

@@ -33,7 +33,7 @@ export class LogStore {
     const hardState = ((await getMeta(disk, HARD_STATE)) ?? NO_HARD_STATE) as HardState
     const store = new LogStore(disk)
     const { memory } = store
-    memory.applySnapshot({ ...base, confState: mark.confState })
+    if (base.index > 0) memory.applySnapshot({ ...base, confState: mark.confState })
     memory.append(await loadEntries(disk, base))
     const last = memory.lastIndex()
     if (mark.appliedIndex < base.index || Math.max(mark.appliedIndex, hardState.commit) > last) {

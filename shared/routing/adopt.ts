@@ -1,5 +1,6 @@
 import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
 import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
+import { keyOf } from './bytes.ts'
 import { compileApi } from './compile-api.ts'
 import { TableDraft, type Pending, type RoutingTable } from './draft.ts'
 import { entries, valueAt } from './radix-tree.ts'
@@ -53,7 +54,7 @@ function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pen
       draft.replaceApi(change.name, null)
       return null
     }
-    const user = entries(valueAt(table.references, change.name) ?? null).next()
+    const user = entries(valueAt(table.references, keyOf(change.name)) ?? null).next()
     if (user.done !== true) {
       const reason = `cannot be deleted yet: Api "${user.value[0]}" still needs it`
       return { change, reason, waitsForOthers: true }
@@ -66,7 +67,7 @@ function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pen
     draft.replaceUpstream(key, compileNamedUpstream(definition, table))
     return null
   }
-  const { api, issues } = compileApi(definition, valueAt(table.apis, definition.name))
+  const { api, issues } = compileApi(definition, valueAt(table.apis, keyOf(definition.name)))
   const missing = missingUpstreams(table, api)
   if (issues.length + missing.length === 0) {
     draft.replaceApi(definition.name, api)

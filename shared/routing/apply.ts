@@ -2,6 +2,7 @@ import { definitionKey } from '../changes.ts'
 import type { Definition } from '../definitions/kinds.ts'
 import { ISSUES_MAX, SUGGESTION_NAMES_MAX } from '../limits.ts'
 import { suggest } from '../suggest.ts'
+import { keyOf } from './bytes.ts'
 import {
   compileApi,
   referencesOf,
@@ -45,7 +46,7 @@ export function applyChanges(table: RoutingTable, changes: readonly DefinitionCh
       draft.replaceUpstream(key, compileNamedUpstream(definition, table))
       continue
     }
-    const before = valueAt(table.apis, definition.name)
+    const before = valueAt(table.apis, keyOf(definition.name))
     const compiled = compileApi(definition, before)
     issues.push(...compiled.issues)
     draft.replaceApi(definition.name, compiled.api)
@@ -78,14 +79,14 @@ export function compileNamedUpstream(
   table: RoutingTable,
 ): CompiledUpstream {
   const key = definitionKey('Upstream', name)
-  const before = valueAt(table.upstreams, key)
+  const before = valueAt(table.upstreams, keyOf(key))
   return before !== undefined && sameJson(before.spec, spec) ? before : compileUpstream(key, spec)
 }
 
 /** Every place where an Api names an Upstream that the table does not have. */
 export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonly CompileIssue[] {
   const missing = api.references.filter(
-    (name) => valueAt(table.upstreams, definitionKey('Upstream', name)) === undefined,
+    (name) => valueAt(table.upstreams, keyOf(definitionKey('Upstream', name))) === undefined,
   )
   if (missing.length === 0) return NO_ISSUES
   const { name, spec } = api.definition
@@ -120,10 +121,10 @@ function neededUpstreams(
   const issues: CompileIssue[] = []
   for (const change of latest.values()) {
     if (change.op === 'put' || change.kind !== 'Upstream') continue
-    for (const [name] of entries(valueAt(table.references, change.name) ?? null)) {
+    for (const [name] of entries(valueAt(table.references, keyOf(change.name)) ?? null)) {
       // What the changes put themselves was already told that the Upstream is missing.
       if (latest.has(definitionKey('Api', name))) continue
-      const spec = valueAt(table.apis, name)?.definition.spec
+      const spec = valueAt(table.apis, keyOf(name))?.definition.spec
       for (const { path, upstream } of spec === undefined ? [] : referencesOf(spec)) {
         if (upstream !== change.name) continue
         const message = `no Upstream "${upstream}": it would be deleted, but is needed here`

@@ -1,10 +1,10 @@
+import { ByteScratch } from './bytes.ts'
 import type { HostEntry, HostIndex } from './host-index.ts'
 import { ANY_HOST } from './hosts.ts'
-import { endOfSegment, followLabel } from './match.ts'
+import { endOfSegment, followNode, type Walk } from './match.ts'
 import type { PathEntry, PathIndex } from './path-index.ts'
 import { childOf, entries, type Tree } from './radix-tree.ts'
 import { compareRoutes, type RouteEntry } from './routes.ts'
-import type { RequestView } from './types.ts'
 
 /** A route that a request comes by: it fits as far as the host and its literal texts say. */
 export type Candidate = {
@@ -16,7 +16,8 @@ export type Candidate = {
 }
 
 /** What `findRoute` asks, in the same order, but on and on: for explaining, not for serving. */
-export function* candidatesOf(hosts: HostIndex, request: RequestView): Generator<Candidate> {
+export function* candidatesOf(hosts: HostIndex, walk: Walk): Generator<Candidate> {
+  const { request, path } = walk
   const levels: { readonly host: string; readonly paths: PathIndex }[] = []
   for (const { name, entry } of hostsAbove(hosts.named, request.host).reverse()) {
     if (name === request.host) levels.push({ host: name, paths: entry.exact })
@@ -25,11 +26,11 @@ export function* candidatesOf(hosts: HostIndex, request: RequestView): Generator
   }
   levels.push({ host: ANY_HOST.text, paths: hosts.any })
   for (const { host, paths } of levels) {
-    const steps = stepsAlong(paths, request.path, 0).reverse()
-    for (const { entry, at } of steps) {
+    const steps = valuesAlong(paths, path, 0).reverse()
+    for (const { value: entry, at } of steps) {
       const found = [
-        ...(at === request.path.length ? entry.exact : []).map((route) => ({ route, at })),
-        ...templatesFrom(entry, request.path, at).sort((a, b) => compareRoutes(a.route, b.route)),
+        ...(at === path.length ? entry.exact : []).map((route) => ({ route, at })),
+        ...templatesFrom(entry, path, at).sort((a, b) => compareRoutes(a.route, b.route)),
         ...entry.loose.map((route) => ({ route, at })),
       ]
       for (const { route, at: end } of found) yield { route, host, at: end }
@@ -46,54 +47,51 @@ export function routesOf(paths: PathIndex): RouteEntry[] {
   return routes.sort(compareRoutes)
 }
 
+const DOT = 46
+
 type HostStep = { readonly name: string; readonly entry: HostEntry }
 
 /** The host itself and the domains above it that the table knows, shortest first. */
 function hostsAbove(named: Tree<HostEntry>, host: string): HostStep[] {
   const steps: HostStep[] = []
-  const reversed = host.split('').reverse().join('')
+  const reversed = new ByteScratch()
+  reversed.load(host.split('').reverse().join(''))
   for (const { value, at } of valuesAlong(named, reversed, 0)) {
-    if (at < host.length && reversed[at] !== '.') continue
+    if (at < reversed.length && reversed.bytes[at] !== DOT) continue
     steps.push({ name: host.slice(host.length - at), entry: value })
   }
   return steps
 }
 
-type PathStep = { readonly entry: PathEntry; readonly at: number }
-
-function stepsAlong(paths: PathIndex, path: string, from: number): PathStep[] {
-  return valuesAlong(paths, path, from).map(({ value, at }) => ({ entry: value, at }))
-}
-
 /** The values at every key that `text` begins with from `from` on, shortest first. */
 function valuesAlong<V>(
   tree: Tree<V>,
-  text: string,
+  text: ByteScratch,
   from: number,
 ): { readonly value: V; readonly at: number }[] {
   const values: { value: V; at: number }[] = []
   let node = tree
   let at = from
   while (node !== null) {
-    at = followLabel(node.label, text, at)
+    at = followNode(node, text, at)
     if (at < 0) break
     if (node.value !== undefined) values.push({ value: node.value, at })
-    node = at === text.length ? null : childOf(node, text.charCodeAt(at))
+    node = at === text.length ? null : childOf(node, text.bytes[at] ?? 0)
   }
   return values
 }
 
 function templatesFrom(
   entry: PathEntry,
-  path: string,
+  path: ByteScratch,
   at: number,
 ): { route: RouteEntry; at: number }[] {
   const here = at === path.length ? [...entry.ends, ...entry.open] : entry.open
   const templates = here.map((route) => ({ route, at }))
   const end = endOfSegment(path, at)
   if (end === at) return templates
-  for (const step of stepsAlong(entry.wild, path, end)) {
-    templates.push(...templatesFrom(step.entry, path, step.at))
+  for (const step of valuesAlong(entry.wild, path, end)) {
+    templates.push(...templatesFrom(step.value, path, step.at))
   }
   return templates
 }

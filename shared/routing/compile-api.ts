@@ -47,7 +47,8 @@ export function compileApi(
     checkPlugins(route.plugins, 'route', within(report, `routes.${at}`))
   }
   const upstreams = inlineUpstreams(definition, before)
-  const references = [...new Set(referencesOf(spec).map(({ upstream }) => upstream))]
+  const named = referencesOf(spec)
+  const references = named.length === 0 ? NO_NAMES : namesIn(named)
   return { api: { definition, hosts, routes, upstreams, references }, issues }
 }
 
@@ -65,6 +66,12 @@ export function referencesOf(
     }
   }
   return references
+}
+
+const NO_NAMES: readonly string[] = []
+
+function namesIn(references: ReturnType<typeof referencesOf>): readonly string[] {
+  return [...new Set(references.map(({ upstream }) => upstream))]
 }
 
 function compileHosts(spec: ApiSpec, report: Report): readonly HostPattern[] {

@@ -9,7 +9,8 @@ export function checkPlugins(
   owner: 'api' | 'route',
   report: Report,
 ): void {
-  for (const [name, options] of Object.entries(plugins ?? {})) {
+  if (plugins === undefined) return
+  for (const [name, options] of Object.entries(plugins)) {
     const plugin = Object.hasOwn(PLUGINS, name) ? PLUGINS[name] : undefined
     if (plugin === undefined) {
       const meant = suggest(name, Object.keys(PLUGINS))

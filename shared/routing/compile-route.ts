@@ -38,6 +38,11 @@ export function compileRoute(
     return null
   }
   return {
+    // What matching reads stands first, side by side in memory.
+    predicateCount: (spec.methods === undefined ? 0 : 1) + headers.length + query.length,
+    regex: compiledPath.regex,
+    end: compiledPath.end,
+    texts: compiledPath.texts,
     id: `${place.api}/${place.at}`,
     api: place.api,
     at: place.at,
@@ -45,20 +50,15 @@ export function compileRoute(
     path: spec.path,
     upstreamKey: place.upstreamKey,
     rewritePath,
-    texts: compiledPath.texts,
-    end: compiledPath.end,
-    regex: compiledPath.regex,
-    shape: compiledPath.shape,
     methods: spec.methods ?? null,
     headers,
     query,
-    predicateCount: (spec.methods === undefined ? 0 : 1) + headers.length + query.length,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,
   }
 }
 
-type CompiledPath = Pick<RouteEntry, 'texts' | 'end' | 'regex' | 'shape'>
+type CompiledPath = Pick<RouteEntry, 'texts' | 'end' | 'regex'>
 
 function compilePath(spec: RouteSpec, report: Report): CompiledPath | null {
   const { path, match = 'prefix' } = spec
@@ -74,7 +74,7 @@ function compilePath(spec: RouteSpec, report: Report): CompiledPath | null {
   if (match === 'template') return compileTemplatePath(path, report)
   const literal = match === 'prefix' ? withoutTrailingSlash(path) : path
   const end = match === 'exact' ? 'end' : 'loose'
-  return { texts: [literal], end, regex: null, shape: `${match} ${literal}` }
+  return { texts: [literal], end, regex: null }
 }
 
 function compileRegexPath(path: string, report: Report): CompiledPath | null {
@@ -84,7 +84,7 @@ function compileRegexPath(path: string, report: Report): CompiledPath | null {
     return null
   }
   const { regex } = compiled
-  return { texts: [regex.literal], end: 'loose', regex, shape: `regex ${path}` }
+  return { texts: [regex.literal], end: 'loose', regex }
 }
 
 function compileTemplatePath(path: string, report: Report): CompiledPath | null {
@@ -94,17 +94,13 @@ function compileTemplatePath(path: string, report: Report): CompiledPath | null 
     return null
   }
   const { texts, end, expression } = parsed.template
-  // Names of parameters do not matter to what a template takes.
-  if (expression === null) {
-    const shape = `template ${texts.join('{}')}${end === 'rest' ? '{*}' : ''}`
-    return { texts, end, regex: null, shape }
-  }
+  if (expression === null) return { texts, end, regex: null }
   const compiled = compileRegex(expression)
   if (!compiled.ok) {
     report('path', `is too large a template: ${compiled.reason}`)
     return null
   }
-  return { texts, end, regex: compiled.regex, shape: `template ${expression}` }
+  return { texts, end, regex: compiled.regex }
 }
 
 function compileRewrite(

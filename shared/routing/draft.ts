@@ -1,3 +1,4 @@
+import { keyOf } from './bytes.ts'
 import type { CompiledApi } from './compile-api.ts'
 import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
@@ -32,6 +33,8 @@ export type RoutingTable = {
   readonly references: Tree<Tree<true>>
   /** By definition key. Only tables of gateways have any. */
   readonly pending: Tree<Pending>
+  /** Upstreams that requests have asked for: `upstreams` again, but faster. Starts empty with each table. */
+  readonly upstreamMemo: Map<string, CompiledUpstream>
 }
 
 /** The next table while it is being made. Owns what it makes until `finish`; the table it began with stays as it is. */
@@ -51,7 +54,7 @@ export class TableDraft {
 
   /** The table, for good. The draft must not be used any more. */
   finish(): RoutingTable {
-    return { ...this.#table }
+    return { ...this.#table, upstreamMemo: new Map() }
   }
 
   /** Keys of upstreams put or removed, in the order of the changes. */
@@ -61,19 +64,19 @@ export class TableDraft {
 
   /** Replaces an Api; null takes it away. What both forms share is not touched. */
   replaceApi(name: string, after: CompiledApi | null): void {
-    const before = valueAt(this.#table.apis, name) ?? null
+    const before = valueAt(this.#table.apis, keyOf(name)) ?? null
     this.#moveRoutes(before, after)
     this.#moveUpstreams(before, after)
     this.#moveReferences(name, before, after)
     const table = this.#table
-    table.apis = update(table.apis, name, () => after ?? undefined, this.#edit)
+    table.apis = update(table.apis, keyOf(name), () => after ?? undefined, this.#edit)
     table.routeCount += (after?.routes.length ?? 0) - (before?.routes.length ?? 0)
     table.definitionCount += count(after) - count(before)
   }
 
   /** Replaces a named Upstream; null takes it away. */
   replaceUpstream(key: string, after: CompiledUpstream | null): void {
-    const before = valueAt(this.#table.upstreams, key) ?? null
+    const before = valueAt(this.#table.upstreams, keyOf(key)) ?? null
     this.#putUpstream(key, after)
     this.#table.definitionCount += count(after) - count(before)
   }
@@ -81,13 +84,23 @@ export class TableDraft {
   /** Remembers a change that could not be used; null forgets it. */
   hold(key: string, pending: Pending | null): void {
     if (this.#table.pending === null && pending === null) return
-    this.#table.pending = update(this.#table.pending, key, () => pending ?? undefined, this.#edit)
+    this.#table.pending = update(
+      this.#table.pending,
+      keyOf(key),
+      () => pending ?? undefined,
+      this.#edit,
+    )
   }
 
   #moveRoutes(before: CompiledApi | null, after: CompiledApi | null): void {
-    const oldHosts = new Map(before?.hosts.map((host) => [host.text, host]))
+    if (before === null) {
+      // The usual case of a whole config, where the sets below would cost more than the routes.
+      for (const host of after?.hosts ?? []) this.#moveOnHost(host, [], after?.routes ?? [])
+      return
+    }
+    const oldHosts = new Map(before.hosts.map((host) => [host.text, host]))
     const newHosts = new Map(after?.hosts.map((host) => [host.text, host]))
-    const oldRoutes = before?.routes ?? []
+    const oldRoutes = before.routes
     const newRoutes = after?.routes ?? []
     const gone = difference(oldRoutes, newRoutes)
     const come = difference(newRoutes, oldRoutes)
@@ -113,16 +126,18 @@ export class TableDraft {
   }
 
   #moveUpstreams(before: CompiledApi | null, after: CompiledApi | null): void {
-    const kept = new Set(after?.upstreams.map(({ key }) => key))
-    for (const { key } of before?.upstreams ?? []) if (!kept.has(key)) this.#putUpstream(key, null)
+    for (const { key } of before?.upstreams ?? []) {
+      const isKept = after?.upstreams.some((upstream) => upstream.key === key) ?? false
+      if (!isKept) this.#putUpstream(key, null)
+    }
     for (const upstream of after?.upstreams ?? []) this.#putUpstream(upstream.key, upstream)
   }
 
   #putUpstream(key: string, after: CompiledUpstream | null): void {
     const value = after ?? undefined
-    if (valueAt(this.#table.upstreams, key) === value) return
+    if (valueAt(this.#table.upstreams, keyOf(key)) === value) return
     this.#changedKeys.add(key)
-    this.#table.upstreams = update(this.#table.upstreams, key, () => value, this.#edit)
+    this.#table.upstreams = update(this.#table.upstreams, keyOf(key), () => value, this.#edit)
   }
 
   #moveReferences(name: string, before: CompiledApi | null, after: CompiledApi | null): void {
@@ -136,8 +151,8 @@ export class TableDraft {
 
   #setReference(upstream: string, api: string, value: true | undefined): void {
     const changeApis = (apis: Tree<true> = null): Tree<true> | undefined =>
-      update(apis, api, () => value, this.#edit) ?? undefined
-    this.#table.references = update(this.#table.references, upstream, changeApis, this.#edit)
+      update(apis, keyOf(api), () => value, this.#edit) ?? undefined
+    this.#table.references = update(this.#table.references, keyOf(upstream), changeApis, this.#edit)
   }
 }
 

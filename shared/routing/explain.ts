@@ -1,9 +1,11 @@
 import { EXPLAIN_CANDIDATES_MAX } from '../limits.ts'
+import { ByteScratch } from './bytes.ts'
 import { candidatesOf, type Candidate } from './candidates.ts'
 import type { RoutingTable } from './draft.ts'
+import { acceptsRest, type Walk } from './match.ts'
 import { explainPattern, matchesAnyValue, matchesPattern } from './predicates.ts'
 import { queryValues } from './query-parameters.ts'
-import { acceptsRest, explainOrder, type RouteEntry } from './routes.ts'
+import { explainOrder, type RouteEntry } from './routes.ts'
 import type { ExplainedCandidate, Explanation, RequestView } from './types.ts'
 
 /**
@@ -14,8 +16,10 @@ import type { ExplainedCandidate, Explanation, RequestView } from './types.ts'
 export function explain(table: RoutingTable, request: RequestView): Explanation {
   let matched: Candidate | null = null
   const losers: ExplainedCandidate[] = []
-  for (const candidate of candidatesOf(table.hosts, request)) {
-    const reason = whyNot(candidate, request)
+  const walk = { request, host: new ByteScratch(), path: new ByteScratch() }
+  walk.path.load(request.path)
+  for (const candidate of candidatesOf(table.hosts, walk)) {
+    const reason = whyNot(candidate, walk)
     if (reason === null && matched === null) matched = candidate
     else if (losers.length < EXPLAIN_CANDIDATES_MAX) {
       losers.push(described(candidate, reason ?? whyLater(matched, candidate)))
@@ -36,8 +40,9 @@ function described({ route, host }: Candidate, reason: string): ExplainedCandida
 }
 
 /** Null when the candidate takes the request. */
-function whyNot({ route, at }: Candidate, request: RequestView): string | null {
-  if (!acceptsRest(route, request.path, at)) return `path ${request.path} does not match`
+function whyNot({ route, at }: Candidate, walk: Walk): string | null {
+  const { request } = walk
+  if (!acceptsRest(route, walk, at)) return `path ${request.path} does not match`
   if (route.methods !== null && !route.methods.includes(request.method)) {
     return `method ${request.method} is not ${route.methods.join(' or ')}`
   }

@@ -1,3 +1,4 @@
+import { keyOf } from './bytes.ts'
 import { ANY_HOST, type HostPattern } from './hosts.ts'
 import type { PathIndex } from './path-index.ts'
 import { entries, update, valueAt, type Edit, type Tree } from './radix-tree.ts'
@@ -50,10 +51,11 @@ export function* hostsOf(
 ): Generator<readonly [host: HostPattern, paths: PathIndex]> {
   for (const [key, entry] of entries(hosts.named)) {
     const name = key.split('').reverse().join('')
+    const host = { name, key: keyOf(key) }
     const marks = { exact: '', below: '*.', suffix: '.' }
     for (const type of ['exact', 'below', 'suffix'] as const) {
       if (entry[type] === null) continue
-      yield [{ type, name, key, text: marks[type] + name }, entry[type]]
+      yield [{ ...host, type, text: marks[type] + name }, entry[type]]
     }
   }
   if (hosts.any !== null) yield [ANY_HOST, hosts.any]

@@ -1,81 +1,112 @@
+import { ByteScratch } from './bytes.ts'
 import type { HostEntry, HostIndex } from './host-index.ts'
 import type { PathEntry, PathIndex } from './path-index.ts'
 import { childOf, type Node } from './radix-tree.ts'
-import { acceptsRequest, acceptsRest, compareRoutes, type RouteEntry } from './routes.ts'
+import { acceptsRequest, compareRoutes, type RouteEntry } from './routes.ts'
 import type { RequestView } from './types.ts'
 
 // The way down a tree is a recursion: what lies deeper is more specific and is asked first, and on the way back each
 // shorter text gets its turn. Nothing is allocated. Depth is bounded by the texts in the table, never by the request.
 
-/** The route that a request takes, or null. More specific hosts first, then more specific paths. */
-export function findRoute(hosts: HostIndex, request: RequestView): RouteEntry | null {
-  const found = hosts.named === null ? null : findByHost(hosts.named, request, 0)
-  return found ?? findByPath(hosts.any, request)
+/** A request on its way through the trees. */
+export type Walk = {
+  request: RequestView
+  readonly host: ByteScratch
+  readonly path: ByteScratch
 }
+
+const NOBODY: RequestView = { method: '', host: '', path: '', query: '', header: () => undefined }
+
+/** Used again for each request: matching is synchronous and never nested. */
+const walk: Walk = { request: NOBODY, host: new ByteScratch(), path: new ByteScratch() }
 
 const DOT = 46
+const SLASH = 47
 
-/** `at`: how many characters of the host, from its end, were followed to this node. */
-function findByHost(node: Node<HostEntry>, request: RequestView, at: number): RouteEntry | null {
-  const { host } = request
+/** The route that a request takes, or null. More specific hosts first, then more specific paths. */
+export function findRoute(hosts: HostIndex, request: RequestView): RouteEntry | null {
+  walk.request = request
+  walk.path.load(request.path)
+  let found: RouteEntry | null = null
+  if (hosts.named !== null) {
+    walk.host.load(request.host)
+    found = findByHost(hosts.named, walk, 0)
+  }
+  found ??= findByPath(hosts.any, walk)
+  walk.request = NOBODY
+  return found
+}
+
+/** `at`: how many bytes of the host, from its end, were followed to this node. */
+function findByHost(node: Node<HostEntry>, walk: Walk, at: number): RouteEntry | null {
+  const { bytes, length } = walk.host
   const { label } = node
-  const left = host.length - at - label.length
+  const left = length - at - node.size
   if (left < 0) return null
-  for (let i = 0; i < label.length; i++) {
-    if (host.charCodeAt(host.length - 1 - at - i) !== label.charCodeAt(i)) return null
-  }
-  if (left > 0) {
-    const child = childOf(node, host.charCodeAt(left - 1))
-    const found = child === null ? null : findByHost(child, request, host.length - left)
-    if (found !== null) return found
-  }
+  for (let i = 0; i < label.length; i++) if (bytes[length - 1 - at - i] !== label[i]) return null
+  const next = left === 0 ? -1 : (bytes[left - 1] ?? -1)
+  const child = childOf(node, next)
+  const found = child === null ? null : findByHost(child, walk, length - left)
+  if (found !== null) return found
+
   const entry = node.value
   if (entry === undefined) return null
-  if (left === 0) return findByPath(entry.exact, request) ?? findByPath(entry.suffix, request)
-  if (host.charCodeAt(left - 1) !== DOT) return null
-  return findByPath(entry.below, request) ?? findByPath(entry.suffix, request)
+  if (left === 0) return findByPath(entry.exact, walk) ?? findByPath(entry.suffix, walk)
+  if (next !== DOT) return null
+  return findByPath(entry.below, walk) ?? findByPath(entry.suffix, walk)
 }
 
-function findByPath(paths: PathIndex, request: RequestView): RouteEntry | null {
-  return paths === null ? null : findFrom(paths, request, 0)
+function findByPath(paths: PathIndex, walk: Walk): RouteEntry | null {
+  return paths === null ? null : findFrom(paths, walk, 0)
 }
 
-function findFrom(node: Node<PathEntry>, request: RequestView, at: number): RouteEntry | null {
-  const { path } = request
-  const end = followLabel(node.label, path, at)
+function findFrom(node: Node<PathEntry>, walk: Walk, at: number): RouteEntry | null {
+  const end = followNode(node, walk.path, at)
   if (end < 0) return null
-  if (end < path.length) {
-    const child = childOf(node, path.charCodeAt(end))
-    const found = child === null ? null : findFrom(child, request, end)
+  if (end < walk.path.length) {
+    const child = childOf(node, walk.path.bytes[end] ?? 0)
+    const found = child === null ? null : findFrom(child, walk, end)
     if (found !== null) return found
   }
-  return node.value === undefined ? null : findInEntry(node.value, request, end)
+  return node.value === undefined ? null : findInEntry(node.value, walk, end)
 }
 
-/** Where the path goes on behind the label, or -1 when it does not follow it. */
-export function followLabel(label: string, path: string, at: number): number {
-  const end = at + label.length
-  if (end > path.length) return -1
-  for (let i = 0; i < label.length; i++) {
-    if (path.charCodeAt(at + i) !== label.charCodeAt(i)) return -1
-  }
+/**
+ * Where a text goes on behind the node's label, or -1 when it does not follow it. The first byte is what led to the
+ * node, but for a root.
+ */
+export function followNode(node: Node<unknown>, text: ByteScratch, at: number): number {
+  const { bytes } = text
+  const end = at + node.size
+  if (end > text.length) return -1
+  if (node.size === 1 && at > 0) return end
+  const { label } = node
+  for (let i = 0; i < label.length; i++) if (bytes[at + i] !== label[i]) return -1
   return end
 }
 
 /** Where the segment that `at` is in ends. */
-export function endOfSegment(path: string, at: number): number {
-  const slash = path.indexOf('/', at)
-  return slash < 0 ? path.length : slash
+export function endOfSegment({ bytes, length }: ByteScratch, at: number): number {
+  let end = at
+  while (end < length && bytes[end] !== SLASH) end++
+  return end
 }
 
-function findInEntry(entry: PathEntry, request: RequestView, at: number): RouteEntry | null {
-  if (at === request.path.length) {
-    for (const route of entry.exact) if (acceptsRequest(route, request)) return route
+/** Whether a route takes the path, whose literal texts up to `at` are known to fit. */
+export function acceptsRest(route: RouteEntry, walk: Walk, at: number): boolean {
+  if (route.regex !== null) return route.regex.test(walk.request.path)
+  if (route.match !== 'prefix' || at === walk.path.length) return true
+  return walk.path.bytes[at] === SLASH
+}
+
+function findInEntry(entry: PathEntry, walk: Walk, at: number): RouteEntry | null {
+  if (at === walk.path.length) {
+    for (const route of entry.exact) if (acceptsRequest(route, walk.request)) return route
   }
-  const template = bestTemplate(entry, request, at, null)
+  const template = bestTemplate(entry, walk, at, null)
   if (template !== null) return template
   for (const route of entry.loose) {
-    if (acceptsRest(route, request.path, at) && acceptsRequest(route, request)) return route
+    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) return route
   }
   return null
 }
@@ -83,44 +114,42 @@ function findInEntry(entry: PathEntry, request: RequestView, at: number): RouteE
 /** The first in order of `best` and the templates that take the request from this entry on. */
 function bestTemplate(
   entry: PathEntry,
-  request: RequestView,
+  walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
-  const { path } = request
   let first = best
-  if (at === path.length) first = firstOf(entry.ends, request, at, first)
-  first = firstOf(entry.open, request, at, first)
+  if (at === walk.path.length) first = firstOf(entry.ends, walk, at, first)
+  first = firstOf(entry.open, walk, at, first)
   if (entry.wild === null) return first
-  const end = endOfSegment(path, at)
-  return end === at ? first : bestTemplateBelow(entry.wild, request, end, first)
+  const end = endOfSegment(walk.path, at)
+  return end === at ? first : bestTemplateBelow(entry.wild, walk, end, first)
 }
 
 /** Behind a parameter every text that the path follows counts, not only the longest. */
 function bestTemplateBelow(
   node: Node<PathEntry>,
-  request: RequestView,
+  walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
-  const end = followLabel(node.label, request.path, at)
+  const end = followNode(node, walk.path, at)
   if (end < 0) return best
-  let first = best
-  if (node.value !== undefined) first = bestTemplate(node.value, request, end, first)
-  if (end === request.path.length) return first
-  const child = childOf(node, request.path.charCodeAt(end))
-  return child === null ? first : bestTemplateBelow(child, request, end, first)
+  const first = node.value === undefined ? best : bestTemplate(node.value, walk, end, best)
+  if (end === walk.path.length) return first
+  const child = childOf(node, walk.path.bytes[end] ?? 0)
+  return child === null ? first : bestTemplateBelow(child, walk, end, first)
 }
 
 function firstOf(
   routes: readonly RouteEntry[],
-  request: RequestView,
+  walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
   for (const route of routes) {
     if (best !== null && compareRoutes(best, route) < 0) return best
-    if (acceptsRest(route, request.path, at) && acceptsRequest(route, request)) return route
+    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) return route
   }
   return best
 }

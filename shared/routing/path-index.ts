@@ -1,3 +1,4 @@
+import { keyOf } from './bytes.ts'
 import { compareRoutes, type RouteEntry } from './routes.ts'
 import { update, valueAt, type Edit, type Tree } from './radix-tree.ts'
 
@@ -40,7 +41,7 @@ export function neighboursOf(index: PathIndex, route: RouteEntry): readonly Rout
   let entry: PathEntry | undefined
   let here = index
   for (const text of route.texts) {
-    entry = valueAt(here, text)
+    entry = valueAt(here, keyOf(text))
     here = entry?.wild ?? null
   }
   return entry?.[listOf(route)] ?? NO_ROUTES
@@ -63,7 +64,7 @@ function changeRoute(index: PathIndex, change: RouteChange, level: number): Path
     } else entry.wild = changeRoute(entry.wild, change, level + 1)
     return isEmpty(entry) ? undefined : entry
   }
-  return update(index, route.texts[level] ?? '', changeEntry, edit)
+  return update(index, keyOf(route.texts[level] ?? ''), changeEntry, edit)
 }
 
 function listOf(route: RouteEntry): RouteList {

@@ -26,8 +26,8 @@ export function unreachableRoutes(
     })
   }
   for (const { before, after } of changes) {
-    const oldHosts = new Set(before?.hosts.map(({ text }) => text))
-    const oldRoutes = new Set(before?.routes)
+    const oldHosts = before === undefined ? NOTHING : new Set(before.hosts.map(({ text }) => text))
+    const oldRoutes = before === undefined ? NOTHING : new Set(before.routes)
     for (const host of after.hosts) {
       const paths = pathsOf(hosts, host)
       const isOldHost = oldHosts.has(host.text)
@@ -38,6 +38,8 @@ export function unreachableRoutes(
   }
   return [...issues.values()]
 }
+
+const NOTHING: ReadonlySet<unknown> = new Set()
 
 type ReportPair = (later: RouteEntry, first: RouteEntry, host: HostPattern) => void
 

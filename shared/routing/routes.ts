@@ -12,8 +12,6 @@ export type RouteEntry = CompiledRoute & {
   readonly end: 'end' | 'rest' | 'expression' | 'loose'
   /** Of a regex route, or of a template that the index cannot walk. */
   readonly regex: Regex | null
-  /** Two routes of one host with equal shapes take the same paths. */
-  readonly shape: string
   /** Null: every method. */
   readonly methods: readonly string[] | null
   readonly headers: readonly Predicate[]
@@ -81,21 +79,24 @@ export function acceptsRequest(route: RouteEntry, request: RequestView): boolean
   return true
 }
 
-/** Whether the path is one that the route takes, once its literal texts up to `at` are known to match. */
-export function acceptsRest(route: RouteEntry, path: string, at: number): boolean {
-  if (route.regex !== null) return route.regex.test(path)
-  return route.match !== 'prefix' || at === path.length || path.charCodeAt(at) === SLASH
-}
-
-const SLASH = 47
-
 /** Whether `later`, on one host, only ever sees what `first` has already taken. */
 export function takesAllOf(first: RouteEntry, later: RouteEntry): boolean {
-  if (first.shape !== later.shape || compareRoutes(first, later) >= 0) return false
+  if (!takeSamePaths(first, later) || compareRoutes(first, later) >= 0) return false
   return (
     coversMethods(first.methods, later.methods) &&
     coversAll(first.headers, later.headers) &&
     coversAll(first.query, later.query)
+  )
+}
+
+/** As far as it can be told from the outside; names of parameters in templates do not matter. */
+function takeSamePaths(a: RouteEntry, b: RouteEntry): boolean {
+  return (
+    a.match === b.match &&
+    a.end === b.end &&
+    a.regex?.source === b.regex?.source &&
+    a.texts.length === b.texts.length &&
+    a.texts.every((text, at) => text === b.texts[at])
   )
 }
 

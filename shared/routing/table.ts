@@ -1,4 +1,5 @@
 import { applyChanges } from './apply.ts'
+import { keyOf } from './bytes.ts'
 import type { RoutingTable } from './draft.ts'
 import { EMPTY_HOSTS } from './host-index.ts'
 import { findRoute } from './match.ts'
@@ -20,6 +21,7 @@ export const EMPTY_TABLE: RoutingTable = {
   upstreams: null,
   references: null,
   pending: null,
+  upstreamMemo: new Map(),
 }
 
 /** A table from scratch, all or nothing, or every issue of every definition. The order does not matter. */
@@ -42,7 +44,11 @@ export function matchRoute(table: RoutingTable, request: RequestView): CompiledR
 
 /** The upstream of a key; always there for the keys of routes of the same table. */
 export function upstreamOf(table: RoutingTable, key: string): CompiledUpstream | undefined {
-  return valueAt(table.upstreams, key)
+  const known = table.upstreamMemo.get(key)
+  if (known !== undefined) return known
+  const upstream = valueAt(table.upstreams, keyOf(key))
+  if (upstream !== undefined) table.upstreamMemo.set(key, upstream)
+  return upstream
 }
 
 /** Every upstream, named and inline, in order of the keys. */

@@ -21,9 +21,6 @@ export type ConfChange = {
   readonly context: Uint8Array
 }
 
-/** The change that leaves a joint membership. */
-export const LEAVE_JOINT: ConfChange = { transition: 'auto', changes: [], context: EMPTY }
-
 /** Whether `change` only ends a joint membership. */
 export function leavesJoint(change: ConfChange): boolean {
   return change.transition === 'auto' && change.changes.length === 0

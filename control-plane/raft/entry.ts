@@ -11,12 +11,6 @@ export function makeEntry(id: EntryId, type: EntryType, data: Uint8Array): Entry
   return { term: id.term, index: id.index, type, data, size: entrySize(id, data.length) }
 }
 
-/** Bytes of an entry at `id` with a payload of `dataBytes`: three small fields, then the payload with its length. */
-export function entrySize(id: EntryId, dataBytes: number): number {
-  const head = 2 + 1 + varintBytes(id.term) + 1 + varintBytes(id.index)
-  return dataBytes === 0 ? head : head + 1 + varintBytes(dataBytes) + dataBytes
-}
-
 /** Sum of `size`: what message, page and apply limits are measured in. */
 export function entriesBytes(entries: readonly Entry[]): number {
   let bytes = 0
@@ -39,6 +33,12 @@ export function countWithin(entries: readonly Entry[], bytesMax: number): number
     if (bytes > bytesMax && i > 0) return i
   }
   return entries.length
+}
+
+/** Bytes of an entry at `id` with a payload of `dataBytes`: three small fields, then the payload with its length. */
+function entrySize(id: EntryId, dataBytes: number): number {
+  const head = 2 + 1 + varintBytes(id.term) + 1 + varintBytes(id.index)
+  return dataBytes === 0 ? head : head + 1 + varintBytes(dataBytes) + dataBytes
 }
 
 function varintBytes(value: number): number {

@@ -77,27 +77,25 @@ function restore(raft: Raft, snapshot: SnapshotMeta): boolean {
     )
     return false
   }
-  const own = raftLog.last()
-  const [place, ending] = [
-    `index: ${snapshot.index}, term: ${snapshot.term}`,
-    `lastindex: ${own.index}`,
-  ]
   if (raftLog.matches(snapshot)) {
-    log?.info(
-      `${hex(raft.id)} [commit: ${raftLog.committed}, ${ending}, lastterm: ${own.term}] ` +
-        `fast-forwarded commit to snapshot [${place}]`,
-    )
+    log?.info(`${describe(raft)} fast-forwarded commit to ${place(snapshot)}`)
     raftLog.commitTo(snapshot.index)
     return false
   }
   raftLog.restore(snapshot)
   restoreConfState(raft, snapshot.confState)
-  const last = raftLog.last()
-  log?.info(
-    `${hex(raft.id)} [commit: ${raftLog.committed}, lastindex: ${last.index}, lastterm: ${last.term}] ` +
-      `restored snapshot [${place}]`,
-  )
+  log?.info(`${describe(raft)} restored ${place(snapshot)}`)
   return true
+}
+
+function describe(raft: Raft): string {
+  const { committed } = raft.raftLog
+  const last = raft.raftLog.last()
+  return `${hex(raft.id)} [commit: ${committed}, lastindex: ${last.index}, lastterm: ${last.term}]`
+}
+
+function place(snapshot: SnapshotMeta): string {
+  return `snapshot [index: ${snapshot.index}, term: ${snapshot.term}]`
 }
 
 function acknowledge(raft: Raft, to: NodeId, index: number): void {

@@ -93,10 +93,12 @@ export class MemoryLog implements LogStorage {
   append(entries: readonly Entry[]): void {
     const first = entries[0]
     if (first === undefined) return
-    assert(first.index <= this.lastIndex() + 1, 'a log has no gaps')
-    this.#truncateFrom(Math.max(first.index, this.firstIndex()))
+    const next = this.lastIndex() + 1
+    assert(first.index <= next, 'a log has no gaps')
+    const low = this.#base.index + 1
+    if (first.index < next) this.#truncateFrom(Math.max(first.index, low))
     for (const entry of entries) {
-      if (entry.index < this.firstIndex()) continue
+      if (entry.index < low) continue
       this.#entries.push(entry)
       this.#bytes += entry.size
     }

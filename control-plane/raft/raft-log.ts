@@ -238,6 +238,6 @@ export class RaftLog {
 }
 
 function within(entries: Entry[], bytesMax: number): readonly Entry[] {
-  entries.length = countWithin(entries, bytesMax)
-  return entries
+  const count = countWithin(entries, bytesMax)
+  return count === entries.length ? entries : entries.slice(0, count)
 }

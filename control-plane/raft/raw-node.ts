@@ -24,7 +24,7 @@ import type { Outcome, ProgressStatus, Ready, Role, SoftState, Status } from './
 import { step } from './step.ts'
 
 export { decodeConfChange, type ConfChange, type MemberChange } from './conf-change.ts'
-export type { RaftLogger, RaftOptions } from './options.ts'
+export type { RaftOptions } from './options.ts'
 export type { Outcome, ProgressStatus, ReadState, Ready, Role, SoftState, Status } from './ready.ts'
 
 const LOCAL_TYPES: ReadonlySet<Message['type']> = new Set<Message['type']>([

@@ -3,16 +3,13 @@ import type { Raft } from './raft.ts'
 import type { PendingRead } from './read-index.ts'
 import { broadcastHeartbeat, hasCommittedInTerm } from './replication.ts'
 
-/** Begins a read on the leader (Raft thesis 6.4): answered at once, after a heartbeat quorum, or after a first commit. */
+/**
+ * Begins a read on the leader (Raft thesis 6.4). A new leader does not know yet what is committed, so the read waits
+ * for its first commit; that holds for a lone voter as well, whose commit index may be older than its answers.
+ */
 export function beginRead(raft: Raft, request: Omit<PendingRead, 'index'>): void {
-  if (raft.tracker.isSingleton) {
-    answer(raft, { ...request, index: raft.raftLog.committed })
-  } else if (hasCommittedInTerm(raft)) {
-    confirm(raft, request)
-  } else {
-    // A new leader does not know yet what is committed.
-    raft.postponedReads.push({ ...request, index: 0 })
-  }
+  if (hasCommittedInTerm(raft)) confirm(raft, request)
+  else raft.postponedReads.push({ ...request, index: 0 })
 }
 
 /** Begins the reads that waited for the first commit of the term. */
@@ -42,7 +39,9 @@ function confirm(raft: Raft, request: Omit<PendingRead, 'index'>): void {
   }
   raft.reads.add(read)
   raft.reads.acknowledge(raft.id, raft.reads.heartbeatContext())
-  broadcastHeartbeat(raft)
+  answerConfirmedReads(raft)
+  // A lone voter has confirmed it by itself.
+  if (raft.reads.heartbeatContext() !== '') broadcastHeartbeat(raft)
 }
 
 function answer(raft: Raft, read: PendingRead): void {

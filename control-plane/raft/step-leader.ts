@@ -202,7 +202,6 @@ function onSnapshotStatus(raft: Raft, message: MessageOf<'snap-status'>, progres
 /** Hands leadership over within an election timeout: first the log, then the word to campaign. Raft thesis 3.10. */
 function onTransferLeader(raft: Raft, to: NodeId, progress: Progress): void {
   const { log } = raft
-  const prefix = `${hex(raft.id)} [term ${raft.term}]`
   if (progress.isLearner) {
     log?.debug(`${hex(raft.id)} is learner. Ignored transferring leadership`)
     return
@@ -210,20 +209,22 @@ function onTransferLeader(raft: Raft, to: NodeId, progress: Progress): void {
   const previous = raft.leadTransferee
   if (previous === to) {
     log?.info(
-      `${prefix} transfer leadership to ${hex(to)} is in progress, ` +
+      `${hex(raft.id)} [term ${raft.term}] transfer leadership to ${hex(to)} is in progress, ` +
         `ignores request to same node ${hex(to)}`,
     )
     return
   }
   if (previous !== NO_NODE) {
     raft.leadTransferee = NO_NODE
-    log?.info(`${prefix} abort previous transferring leadership to ${hex(previous)}`)
+    log?.info(
+      `${hex(raft.id)} [term ${raft.term}] abort previous transferring leadership to ${hex(previous)}`,
+    )
   }
   if (to === raft.id) {
     log?.debug(`${hex(raft.id)} is already leader. Ignored transferring leadership to self`)
     return
   }
-  log?.info(`${prefix} starts to transfer leadership to ${hex(to)}`)
+  log?.info(`${hex(raft.id)} [term ${raft.term}] starts to transfer leadership to ${hex(to)}`)
   raft.electionElapsed = 0
   raft.leadTransferee = to
   if (progress.match < raft.raftLog.lastIndex()) {

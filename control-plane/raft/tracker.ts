@@ -24,11 +24,6 @@ export class Tracker implements Acknowledged {
     return this.#votes
   }
 
-  /** Whether one voter decides alone. */
-  get isSingleton(): boolean {
-    return this.#membership.incoming.length === 1 && this.#membership.outgoing.length === 0
-  }
-
   get(id: NodeId): Progress | undefined {
     return this.#progress.get(id)
   }

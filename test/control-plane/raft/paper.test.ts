@@ -838,6 +838,21 @@ describe('6 clients', () => {
     expect(leader.readStates).toEqual([{ index: 2, context: 'r' }])
   })
 
+  test('6.4: a lone voter, too, answers a read only after it committed an entry of its term', () => {
+    const cluster = new Cluster({ voters: [1], options: { asyncStorageWrites: true } })
+    const leader = cluster.get(1)
+    leader.rewrite([2], { term: 2 })
+    leader.raw.campaign()
+    leader.takeReady()
+    leader.finishAppend()
+    expect([leader.raw.role, leader.raw.commit]).toEqual(['leader', 1])
+    leader.raw.readIndex('r')
+    leader.takeReady()
+    expect(leader.readStates).toEqual([])
+    cluster.settle()
+    expect(leader.readStates).toEqual([{ index: 3, context: 'r' }])
+  })
+
   test('6.4: a follower reads through the leader', () => {
     const cluster = three()
     const leader = cluster.elect(1)

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { LineCounter, parseDocument } from 'yaml'
 import { describeError, RaftwayError, type Issue } from '../../shared/errors.ts'
 import { BODY_DEPTH_MAX, ISSUES_MAX, YAML_BODY_BYTES_MAX } from '../../shared/limits.ts'
-import { findJsonFault } from './json-fault.ts'
+import { findJsonFault } from '../../shared/json-fault.ts'
 
 export type BodySyntax = 'json' | 'yaml'
 

@@ -2,6 +2,7 @@ import type { Logger } from '../../shared/logger.ts'
 import {
   API_BODY_BYTES_MAX,
   BOOKMARK_MS,
+  READ_BARRIER_MS_MAX,
   RECENT_CHANGES_BYTES_MAX,
   WATCHER_QUEUE_BYTES_MAX,
   WATCHER_STALL_MS_MAX,
@@ -20,6 +21,8 @@ export type ApiContext = {
   readonly logger: Logger
   readonly version: string
   readonly bounds: ApiBounds
+  /** How long a call looks for a leader: two election timeouts, at least a second. */
+  readonly patienceMs: number
   readonly hub: WatchHub
   readonly gateways: GatewayRegistry
   readonly rollouts: RolloutBoard
@@ -37,6 +40,8 @@ export type ApiBounds = {
   readonly watcherQueueBytesMax: number
   readonly watcherStallMs: number
   readonly recentChangesBytesMax: number
+  /** How long a read or an answer waits until this node has caught up. */
+  readonly catchUpMs: number
 }
 
 export const DEFAULT_BOUNDS: ApiBounds = {
@@ -46,4 +51,5 @@ export const DEFAULT_BOUNDS: ApiBounds = {
   watcherQueueBytesMax: WATCHER_QUEUE_BYTES_MAX,
   watcherStallMs: WATCHER_STALL_MS_MAX,
   recentChangesBytesMax: RECENT_CHANGES_BYTES_MAX,
+  catchUpMs: READ_BARRIER_MS_MAX,
 }

@@ -1,4 +1,3 @@
-import { READ_BARRIER_MS_MAX } from '../../shared/limits.ts'
 import type { ApiContext } from './context.ts'
 import type { Query } from './query.ts'
 
@@ -12,5 +11,9 @@ export function readsStale(query: Query): boolean {
 
 /** After this, the state of this node is as new as the call, unless the client asked for less. NO_LEADER, TIMEOUT. */
 export async function readPoint(api: ApiContext, isStale: boolean): Promise<void> {
-  if (!isStale) await api.plane.readBarrier(READ_BARRIER_MS_MAX)
+  if (isStale) return
+  const { plane, patienceMs, bounds } = api
+  // Without a leader a read is refused as soon as a write would be.
+  if (plane.leader() === null) await plane.waitForLeader(patienceMs)
+  await plane.readBarrier(bounds.catchUpMs)
 }

@@ -23,6 +23,7 @@ import { RolloutBoard } from './rollout.ts'
 import { WatchHub } from './watch-hub.ts'
 
 const TCP_KEEP_ALIVE_MS = 10_000
+const CLOSE_SWEEP_MS = 20
 
 export type ApiOptions = {
   readonly host: string
@@ -109,6 +110,7 @@ function createRoom(options: ApiOptions): Room {
     logger,
     version,
     bounds,
+    patienceMs,
     hub,
     gateways,
     rollouts,
@@ -148,8 +150,11 @@ async function closeAll(server: Server, room: Room): Promise<void> {
   })
   room.stop()
   server.closeIdleConnections()
+  // A connection whose last answer is on its way becomes idle a little later.
+  const sweep = setInterval(() => server.closeIdleConnections(), CLOSE_SWEEP_MS)
   const timer = setTimeout(() => server.closeAllConnections(), API_CLOSE_MS_MAX)
   await closed
+  clearInterval(sweep)
   clearTimeout(timer)
   await room.close()
 }

@@ -15,6 +15,11 @@ export type WatchHubOptions = {
   readonly metrics: Metrics
 }
 
+/** How long a snapshot's text is kept after its last reader: gateways that start together do not do so to the tick. */
+const SNAPSHOT_KEPT_MS = 1_000
+
+type Shared = { readonly snapshot: SnapshotText; readers: number; expiry: NodeJS.Timeout | null }
+
 /** All watches of one node: an applied change is encoded once and handed to every live watcher in the same tick. */
 export class WatchHub implements WatchSource {
   readonly recent: RecentChanges
@@ -22,7 +27,7 @@ export class WatchHub implements WatchSource {
   readonly #watchers = new Set<Watcher>()
   readonly #live = new Set<Watcher>()
   readonly #stops: (() => void)[]
-  #shared: { readonly snapshot: SnapshotText; readers: number } | null = null
+  #shared: Shared | null = null
 
   constructor(options: WatchHubOptions) {
     const { plane, bounds } = options
@@ -91,16 +96,20 @@ export class WatchHub implements WatchSource {
       return shared.snapshot
     }
     // One text is kept at a time: the newest is the one that others may still join.
-    shared?.snapshot.forget()
+    this.#forgetShared()
     const snapshot = new SnapshotText(this.state)
-    this.#shared = { snapshot, readers: 1 }
+    this.#shared = { snapshot, readers: 1, expiry: null }
     return snapshot
   }
 
   releaseSnapshot(snapshot: SnapshotText): void {
-    if (this.#shared?.snapshot !== snapshot) return
-    this.#shared.readers--
-    if (this.#shared.readers === 0) this.#shared = null
+    const shared = this.#shared
+    if (shared?.snapshot !== snapshot) return
+    shared.readers--
+    if (shared.expiry !== null) clearTimeout(shared.expiry)
+    shared.expiry = setTimeout(() => {
+      if (shared === this.#shared && shared.readers === 0) this.#forgetShared()
+    }, SNAPSHOT_KEPT_MS)
   }
 
   goLive(watcher: Watcher): void {
@@ -123,6 +132,14 @@ export class WatchHub implements WatchSource {
     for (const stop of this.#stops) stop()
     for (const watcher of this.#watchers) watcher.end('STOPPING', 'this node is stopping')
     this.#live.clear()
+    this.#forgetShared()
+  }
+
+  #forgetShared(): void {
+    const shared = this.#shared
+    this.#shared = null
+    shared?.snapshot.forget()
+    if (shared !== null && shared.expiry !== null) clearTimeout(shared.expiry)
   }
 
   #reset(): void {

@@ -1,9 +1,10 @@
 import type { Request, Response } from 'express'
-import { READ_BARRIER_MS_MAX } from '../../shared/limits.ts'
+import { RaftwayError } from '../../shared/errors.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { checkGatewayName } from './gateway-name.ts'
 import { Query } from './query.ts'
+import { readPoint } from './reads.ts'
 import type { WatchStart } from './watcher.ts'
 
 /** `GET /v1/watch`: newline-delimited JSON, as `shared/watch-protocol.ts` has it. */
@@ -24,8 +25,10 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   if (gateway !== undefined) checkGatewayName(query, 'gateway', gateway)
   const labels = query.below('label.')
   query.finish()
-  api.hub.assertRoom()
   const start = await startOf(api, from)
+  if (response.destroyed) return
+  if (api.isStopping()) throw new RaftwayError('STOPPING', 'This node is stopping.')
+  api.hub.assertRoom()
   response.statusCode = 200
   response.setHeader('Raftway-Revision', api.plane.state.revision)
   response.setHeader('Content-Type', 'application/x-ndjson; charset=utf-8')
@@ -47,6 +50,6 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
 async function startOf(api: ApiContext, from: number | undefined): Promise<WatchStart> {
   if (from === undefined) return { type: 'snapshot' }
   const { state } = api.plane
-  if (from > state.revision) await api.plane.readBarrier(READ_BARRIER_MS_MAX)
+  if (from > state.revision) await readPoint(api, false)
   return from > state.revision ? { type: 'reset' } : { type: 'after', revision: from }
 }

@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
 import { definitionKey } from '../../shared/changes.ts'
 import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
-import { READ_BARRIER_MS_MAX } from '../../shared/limits.ts'
 import type { WriteAnswer, WriteRequest } from '../ports.ts'
 import { sendAnswer, type Answer } from './answer.ts'
 import { readBody, type RawBody } from './body.ts'
@@ -119,7 +118,7 @@ async function catchUp(api: ApiContext, answer: Answer): Promise<void> {
   const { revision } = answer
   if (api.plane.state.revision >= revision) return
   try {
-    await api.plane.waitForRevision(revision, READ_BARRIER_MS_MAX)
+    await api.plane.waitForRevision(revision, api.bounds.catchUpMs)
   } catch (error) {
     if (!isRaftwayError(error, 'TIMEOUT')) throw error
     const detail = `The write is committed as revision ${revision}, but this node has not applied it yet.`

@@ -43,6 +43,11 @@ export class LoneCluster {
     return this.#leader
   }
 
+  /** How many wait for a leader. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   node(at: number): LoneNode {
     const node = this.nodes[at]
     if (node === undefined) throw new RangeError(`there is no node ${at}`)

@@ -83,6 +83,8 @@ export class Applier {
   apply(entries: readonly Entry[]): AppliedBatch {
     const records: AppliedRecord[] = []
     for (const entry of entries) {
+      // A snapshot that was installed meanwhile holds it already.
+      if (entry.index <= this.#index) continue
       for (const record of this.#applyEntry(entry)) records.push(record)
       this.#index = entry.index
       this.#term = entry.term

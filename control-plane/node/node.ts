@@ -252,7 +252,8 @@ export class Node implements ControlPlane, PeerHandler {
   // What other nodes send
 
   onMessage(message: Message): void {
-    if (isLocalMessage(message.type) || message.to !== this.self.id) return
+    // Writes are forwarded above consensus, where they are planned: no node of this version sends a proposal.
+    if (isLocalMessage(message.type) || message.type === 'prop' || message.to !== this.self.id) return
     this.#raw.step(message)
     this.#loop.wake()
   }

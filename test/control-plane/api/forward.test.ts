@@ -1,3 +1,5 @@
+// A failure shows what was answered.
+/* oxlint-disable vitest/valid-expect */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { RaftwayError } from '../../../shared/errors.ts'

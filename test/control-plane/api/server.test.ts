@@ -26,7 +26,7 @@ beforeEach(async () => {
 afterEach(() => running.close())
 
 /** Sends bytes as they are; the answer is what came until the server closed or fell silent on purpose. */
-function dial(): { readonly socket: Socket; text(): string } {
+function dial(): { readonly socket: Socket; readonly text: () => string } {
   const socket = connect({ port: Number(new URL(running.url(0)).port), host: '127.0.0.1' })
   let text = ''
   socket.on('data', (data) => {

@@ -39,7 +39,7 @@ export async function* encodeSnapshot(
       yield* cutter.takeFull()
     }
   }
-  const end: End = { records: count, crc: cutter.crc }
+  const end: End = { records: count, crc: cutter.crcOfAll() }
   cutter.add({ name: END, value: Buffer.from(JSON.stringify(end)) })
   yield* cutter.takeFull()
   const last = cutter.takeRest()
@@ -47,31 +47,33 @@ export async function* encodeSnapshot(
 }
 
 class ChunkCutter {
-  /** Checksum of every byte added. */
-  crc = 0
   #pieces: Buffer[] = []
   #bytes = 0
+  /** Checksum of what was taken. */
+  #crc = 0
 
   add({ name, value }: SnapshotRecord): void {
     const lengths = Buffer.allocUnsafe(LENGTHS_BYTES)
     lengths.writeUInt32BE(name.length, 0)
     lengths.writeUInt32BE(value.length, 4)
-    for (const piece of [lengths, name, value]) {
-      this.crc = crc32(piece, this.crc)
-      this.#pieces.push(piece)
-      this.#bytes += piece.length
-    }
+    this.#pieces.push(lengths, name, value)
+    this.#bytes += LENGTHS_BYTES + name.length + value.length
+  }
+
+  /** Checksum of everything added. */
+  crcOfAll(): number {
+    return crc32(Buffer.concat(this.#pieces), this.#crc)
   }
 
   *takeFull(): Generator<Uint8Array> {
     const room = SNAPSHOT_CHUNK_BYTES - CRC_BYTES
     if (this.#bytes < room) return
     const all = Buffer.concat(this.#pieces)
-    let at = 0
-    for (; all.length - at >= room; at += room) yield chunkOf(all.subarray(at, at + room))
-    const rest = all.subarray(at)
-    this.#pieces = [rest]
-    this.#bytes = rest.length
+    const taken = all.length - (all.length % room)
+    this.#crc = crc32(all.subarray(0, taken), this.#crc)
+    this.#pieces = [all.subarray(taken)]
+    this.#bytes = all.length - taken
+    for (let at = 0; at < taken; at += room) yield chunkOf(all.subarray(at, at + room))
   }
 
   takeRest(): Uint8Array | null {

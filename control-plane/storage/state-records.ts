@@ -26,7 +26,7 @@ import {
   suffixOf,
   type Section,
 } from './keys.ts'
-import { seal, sealJson, unseal, unsealJson } from './seal.ts'
+import { isWhole, seal, SEAL_BYTES, sealJson, unsealJson } from './seal.ts'
 
 /** Where a state stands: written with every batch that changes the state, in the same batch. */
 export type AppliedMark = {
@@ -122,39 +122,45 @@ export async function loadState(disk: Disk, generation: number): Promise<Restore
   const mark = await loadMark(disk, generation)
   const sum = new ConfigHash()
   const definitions: Definition[] = []
-  for await (const { payload } of section(disk, generation, SECTION.definitions)) {
-    const text = payload.toString()
-    sum.add(text)
-    definitions.push(JSON.parse(text) as Definition) // Its checksum says that this program wrote it.
+  for await (const page of sectionPages(disk, generation, SECTION.definitions)) {
+    for (const { payload } of page) {
+      const text = payload.toString()
+      sum.add(text)
+      definitions.push(JSON.parse(text) as Definition) // Its checksum says that this program wrote it.
+    }
   }
   if (sum.toHex() !== mark.hash) {
     const detail = `the definitions in ${disk.path} do not sum up to the config hash of revision ${mark.revision}`
     throw new RaftwayError('STORAGE_CORRUPT', detail)
   }
   const idempotency: (IdempotencyRecord & { readonly index: number })[] = []
-  for await (const { suffix, payload } of section(disk, generation, SECTION.idempotency)) {
-    const record = JSON.parse(payload.toString()) as IdempotencyRecord
-    idempotency.push({ ...record, index: numberOf(suffix) })
+  for await (const page of sectionPages(disk, generation, SECTION.idempotency)) {
+    for (const { suffix, payload } of page) {
+      const record = JSON.parse(payload.toString()) as IdempotencyRecord
+      idempotency.push({ ...record, index: numberOf(suffix) })
+    }
   }
   const members: NodeAddress[] = []
-  for await (const { payload } of section(disk, generation, SECTION.members)) {
-    members.push(JSON.parse(payload.toString()) as NodeAddress)
+  for await (const page of sectionPages(disk, generation, SECTION.members)) {
+    for (const { payload } of page) members.push(JSON.parse(payload.toString()) as NodeAddress)
   }
   return { ...mark, members, idempotency, definitions }
 }
 
-async function* section(
+type Stored = { readonly suffix: Buffer; readonly payload: Buffer }
+
+/** By pages: a promise for each of a million records would cost more than the records. */
+async function* sectionPages(
   disk: Disk,
   generation: number,
   which: Section,
-): AsyncGenerator<{ readonly suffix: Buffer; readonly payload: Buffer }> {
+): AsyncGenerator<readonly Stored[]> {
   for await (const page of disk.pages(sectionRange(generation, which))) {
-    for (const [key, value] of page) {
+    yield page.map(([key, value]) => {
       const suffix = suffixOf(key)
-      yield {
-        suffix,
-        payload: unseal(suffix, value, `${suffix.toString('latin1')} in ${disk.path}`),
-      }
-    }
+      if (isWhole(suffix, value)) return { suffix, payload: value.subarray(SEAL_BYTES) }
+      const what = `${suffix.toString('latin1')} in ${disk.path}`
+      throw new RaftwayError('STORAGE_CORRUPT', `${what} is damaged: its checksum does not match`)
+    })
   }
 }

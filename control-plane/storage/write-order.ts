@@ -14,6 +14,7 @@ import type { Write } from './disk.ts'
  */
 export class WriteOrder {
   readonly #path: string
+  readonly #syncFile: (path: string) => Promise<void>
   /** The log written now, as far as known; null before the first look. */
   #current: string | null = null
   /** Its size at the last look, and the least that was written since. */
@@ -23,8 +24,10 @@ export class WriteOrder {
   #uncounted = 0
   #isUnsure = true
 
-  constructor(path: string) {
+  /** `syncFile` makes a file durable; one that is gone is none of its business. */
+  constructor(path: string, syncFile = syncIfThere) {
     this.#path = path
+    this.#syncFile = syncFile
   }
 
   /** A batch was written. */
@@ -51,7 +54,7 @@ export class WriteOrder {
     const logs = (await readdir(this.#path)).filter(isLog).sort(byNumber)
     const newest = logs.at(-1) ?? null
     for (const name of logs) {
-      if (name !== newest) await syncFile(join(this.#path, name))
+      if (name !== newest) await this.#syncFile(join(this.#path, name))
     }
     this.#current = newest
     this.#bytes = newest === null ? 0 : (this.#sizeOf(newest) ?? 0)
@@ -74,7 +77,7 @@ export class WriteOrder {
 }
 
 /** A log that is gone was written into tables, which LevelDB syncs before it deletes the log. */
-async function syncFile(path: string): Promise<void> {
+async function syncIfThere(path: string): Promise<void> {
   try {
     const file = await open(path, 'r+')
     try {

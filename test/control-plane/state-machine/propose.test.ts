@@ -123,10 +123,10 @@ test('a definition named twice is refused, with both places', () => {
 })
 
 test('too many operations are refused', () => {
-  const one = put(api('a'))
-  const many = Array.from({ length: OPERATIONS_PER_TRANSACTION_MAX + 1 }, (_, i) => {
-    return { ...one, definition: { ...one.definition, name: `a${i}` } } as Operation
-  })
+  const one = api('a')
+  const many = Array.from({ length: OPERATIONS_PER_TRANSACTION_MAX + 1 }, (_, i) =>
+    put({ ...one, name: `a${i}` }),
+  )
   expect(refused(ops(...many)).code).toBe('INVALID_REQUEST')
 })
 

@@ -3,19 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { AppliedBatch, NodeAddress, WriteCommand } from '../../../control-plane/ports.ts'
-import { makeEntry } from '../../../control-plane/raft/entry.ts'
-import type { ConfState, Entry } from '../../../control-plane/raft/messages.ts'
+import type { Entry } from '../../../control-plane/raft/messages.ts'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 import { NodeStore } from '../../../control-plane/storage/node-store.ts'
 import { SILENT } from '../../../shared/logger.ts'
+import { CONF_STATE, entry } from './sample-entries.ts'
 
-export const CONF_STATE: ConfState = {
-  voters: [1, 2, 3],
-  learners: [],
-  votersOutgoing: [],
-  learnersNext: [],
-  autoLeave: false,
-}
+export { CONF_STATE, entry }
 
 export const MEMBERS: readonly NodeAddress[] = [1, 2, 3].map((id) => {
   return { id, name: `n${id}`, api: `http://127.0.0.1:${id}`, peer: `127.0.0.1:${id}` }
@@ -50,10 +44,6 @@ export async function bootstrapped(dir: string): Promise<NodeStore> {
     members: MEMBERS,
   })
   return store
-}
-
-export function entry(index: number, term = 1, text = `entry ${index}`): Entry {
-  return makeEntry({ term, index }, 'normal', Buffer.from(text))
 }
 
 export function entriesBetween(first: number, last: number, term = 1): Entry[] {

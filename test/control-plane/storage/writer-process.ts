@@ -1,0 +1,20 @@
+// Writes entries and applies them as fast as it can, and says on stdout what was acknowledged, until it is killed.
+import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
+import { SILENT } from '../../../shared/logger.ts'
+import { api, put, write } from '../state-machine/samples.ts'
+import { CONF_STATE, entry } from './sample-entries.ts'
+
+const [dir = ''] = process.argv.slice(2)
+const store = await NodeStore.open(dir, SILENT)
+const state = ReplicatedState.restore(store.restored)
+let index = store.log.lastIndex()
+for (let turn = 0; ; turn++) {
+  const batch = Array.from({ length: 1 + (turn % 5) }, () => entry(++index, 1, `entry ${index}`))
+  await store.persist({ entries: batch, hardState: { term: 1, vote: 1, commit: index } })
+  process.stdout.write(`persisted ${index}\n`)
+  const { records } = state.apply(write([put(api(`api-${turn % 50}`))], { key: `${index}` }), index)
+  await store.apply({ appliedIndex: index, appliedTerm: 1, confState: CONF_STATE, records })
+  process.stdout.write(`applied ${index} ${state.revision} ${state.hash}\n`)
+  if (turn % 40 === 39) await store.compactLog(index - 20)
+}

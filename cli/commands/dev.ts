@@ -1,8 +1,9 @@
-import { relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { OUTPUT_OPTION } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
 import { makePlan, resetData } from '../dev/plan.ts'
 import { DevSession } from '../dev/session.ts'
+import { pathFrom } from '../dev/words.ts'
 import { renderSummary, suggestCommands } from '../dev/summary.ts'
 import { EXIT } from '../exit-codes.ts'
 import { printJson } from '../output.ts'
@@ -38,7 +39,7 @@ export const DEV_COMMANDS = [
     },
     run: async (args, terminal) => {
       const stop = terminal.takeStop()
-      const dataDir = relative(terminal.cwd, resolve(terminal.cwd, args['data-dir'])) || '.'
+      const dataDir = pathFrom(terminal.cwd, resolve(terminal.cwd, args['data-dir']))
       if (args.reset === true) await resetData(dataDir)
       const { plan } = await makePlan({
         dataDir,

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { packageRoot } from './words.ts'
+import { packageRoot, pathFrom } from './words.ts'
 
 /** The port that the examples send requests to. */
 const EXAMPLES_PORT = 9000
@@ -12,8 +12,8 @@ const EXAMPLES_PORT = 9000
  */
 export async function placeSamples(dataDir: string, target: number, cwd: string): Promise<string> {
   const source = fileURLToPath(new URL('examples', packageRoot()))
-  const near = relative(cwd, source)
-  const isBelow = !near.startsWith('..') && !near.includes('node_modules')
+  const near = pathFrom(cwd, source)
+  const isBelow = near !== source && !near.includes('node_modules')
   if (target === EXAMPLES_PORT && isBelow) return near
   const copies = join(dataDir, 'examples')
   await mkdir(copies, { recursive: true })
@@ -21,5 +21,5 @@ export async function placeSamples(dataDir: string, target: number, cwd: string)
     const text = await readFile(join(source, name), 'utf8')
     await writeFile(join(copies, name), text.replaceAll(`:${EXAMPLES_PORT}`, `:${target}`))
   }
-  return relative(cwd, copies)
+  return pathFrom(cwd, resolve(cwd, copies))
 }

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { anyAnswer, clusterAnswer, configAnswer } from '../answers.ts'
@@ -130,7 +130,7 @@ export class DevSession {
   async #applySample(client: ControlClient, samples: string): Promise<boolean> {
     const config = await client.call({ method: 'GET', path: '/v1/config' }, configAnswer)
     if (config.revision > 0) return false
-    const file = join(this.#terminal.cwd, samples, 'petstore.yaml')
+    const file = resolve(this.#terminal.cwd, samples, 'petstore.yaml')
     const loaded = await loadDefinitions([file], this.#terminal)
     const operations = loaded.map(({ definition }) => ({ op: 'put', ...definition }))
     const body = { operations, message: 'the sample of raftway dev', ifConfigRevision: 0 }

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Terminal } from '../command.ts'
 
@@ -19,6 +19,13 @@ export function shellWords(words: readonly string[]): string {
   return words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(' ')
+}
+
+/** A path as somebody in `cwd` writes it: relative below that folder, absolute elsewhere. */
+export function pathFrom(cwd: string, path: string): string {
+  const near = relative(cwd, path)
+  if (near === '') return '.'
+  return near.startsWith('..') ? path : near
 }
 
 function isCheckout(folder: string): boolean {

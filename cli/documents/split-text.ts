@@ -1,5 +1,6 @@
 import { LineCounter, parseAllDocuments } from 'yaml'
 import { describeError } from '../../shared/errors.ts'
+import { findJsonFault } from '../../shared/json-fault.ts'
 import type { PlacedIssue } from '../failures.ts'
 import { placeAt, positionsIn } from './positions.ts'
 import type { InputText } from './read-files.ts'
@@ -51,12 +52,12 @@ function splitJson({ file, text }: InputText): SplitText {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    const message = describeError(error)
-    const offset = /at position (\d+)/.exec(message)?.[1]
-    return issue(Number(offset ?? text.length), message.replace(/ at position.*/, ''))
+    const fault = findJsonFault(text)
+    return issue(fault?.at ?? 0, fault?.message ?? describeError(error))
   }
-  const repeated = findRepeatedMember(text)
-  if (repeated !== null) return issue(repeated, 'the same member comes twice')
+  // `JSON.parse` keeps the last of two members with one name, and says nothing.
+  const fault = findJsonFault(text)
+  if (fault !== null) return issue(fault.at, fault.message)
   const positions = positionsIn(file, text)
   return { candidates: spread(value, (path) => positions.placeOf(0, path)), issues: [] }
 }
@@ -101,25 +102,4 @@ function spread(value: unknown, placeOf: PlaceOf, below: readonly string[] = [])
   const place = (path: string): string =>
     placeOf(path === '' ? below : [...below, ...path.split('.')])
   return [{ value, place }]
-}
-
-/**
- * Offset of a member whose name its object has had before, or null. The text must be JSON. `JSON.parse` would keep
- * the last of the two and say nothing.
- */
-function findRepeatedMember(text: string): number | null {
-  const seen: (Set<string> | null)[] = []
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]]/g
-  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
-    const [word] = found
-    if (word === '{') seen.push(new Set())
-    else if (word === '[') seen.push(null)
-    else if (word === '}' || word === ']') seen.pop()
-    else if (/^\s*:/.test(text.slice(token.lastIndex, token.lastIndex + 64))) {
-      const names = seen.at(-1)
-      if (names?.has(word)) return found.index
-      names?.add(word)
-    }
-  }
-  return null
 }

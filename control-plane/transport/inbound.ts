@@ -19,6 +19,8 @@ export type InboundParts = {
   readonly onHeard: (id: NodeId) => void
   /** A node of this cluster may send messages from now on. */
   readonly onLink: (peer: PeerIdentity) => void
+  /** It has hung up. */
+  readonly onUnlink: (id: NodeId) => void
 }
 
 /** The connections that others opened: who may have one, and where what arrives goes. */
@@ -93,15 +95,18 @@ export class Inbound {
   }
 
   #takeMessages(from: PeerIdentity, connection: Connection): ConnectionOwner {
-    // The old one goes first: what is left in it must not come after what the new one brings.
-    this.#links.get(from.id)?.close(unreachable(connection.remote, 'the peer connected anew'))
+    const old = this.#links.get(from.id)
     this.#links.set(from.id, connection)
+    // What is left in the old one must not come after what the new one brings.
+    old?.close(unreachable(connection.remote, 'the peer connected anew'))
     this.#parts.onLink(from)
     return {
       onHeard: () => this.#parts.onHeard(from.id),
       onFrame: (frame) => this.#onFrame(from.id, frame),
       onClose: (reason) => {
-        if (this.#links.get(from.id) === connection) this.#links.delete(from.id)
+        if (this.#links.get(from.id) !== connection) return
+        this.#links.delete(from.id)
+        this.#parts.onUnlink(from.id)
         this.#parts.logger.debug({ id: from.id, name: from.name, err: reason }, 'a peer hung up')
       },
     }

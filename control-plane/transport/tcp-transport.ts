@@ -97,6 +97,7 @@ export class TcpTransport implements Transport {
       ...options,
       onHeard: (id) => this.#onHeard(id),
       onLink: (peer) => this.#onLink(peer),
+      onUnlink: (id) => this.#onUnlink(id),
     })
     this.#beat = setInterval(() => this.#onBeat(), PEER_PING_MS)
   }
@@ -223,6 +224,12 @@ export class TcpTransport implements Transport {
     this.#guests.set(peer.id, this.#openLink(peer))
   }
 
+  #onUnlink(id: NodeId): void {
+    const guest = this.#guests.get(id)
+    this.#guests.delete(id)
+    if (guest !== undefined) this.#forget(id, guest)
+  }
+
   #onHeard(id: NodeId): void {
     // Strangers that only call are not remembered: their number has no bound.
     if (this.#linkTo(id) !== undefined) this.#heardMs.set(id, performance.now())
@@ -242,11 +249,6 @@ export class TcpTransport implements Transport {
       if (lateMs > PEER_PING_MS) connection.forgive(lateMs)
       if (connection.isOpen) connection.beat(nowMs)
       else this.#connections.delete(connection)
-    }
-    for (const [id, guest] of this.#guests) {
-      if (this.#inbound.hasLink(id)) continue
-      this.#guests.delete(id)
-      this.#forget(id, guest)
     }
     this.#calls.sweep(nowMs)
   }

@@ -127,44 +127,42 @@ export class World {
 
   /** A call from one life of a node; what comes back after that life is never heard of. */
   callFrom(caller: SimulatedNode, isAlive: () => boolean): Transport['call'] {
-    return (peer, note, timeoutMs) =>
-      new Promise((resolve, reject) => {
-        if (!isAlive()) return
-        const cancel = this.clock.after(timeoutMs, () => {
-          if (isAlive()) reject(new RaftwayError('TIMEOUT', `${peer} did not answer`))
-        })
-        void this.#carry(caller, peer, note).then(
-          (answer) => {
-            if (!isAlive() || answer === null) return
-            cancel()
-            resolve(answer)
-          },
-          (error: unknown) => {
-            if (!isAlive()) return
-            cancel()
-            reject(error instanceof Error ? error : new Error(String(error)))
-          },
-        )
-      })
+    return async (peer, note, timeoutMs) => {
+      const late = Promise.withResolvers<Carried>()
+      const cancel = this.clock.after(timeoutMs, () =>
+        late.resolve({ error: new RaftwayError('TIMEOUT', `${peer} did not answer`) }),
+      )
+      const outcome = await Promise.race([this.#carry(caller, peer, note), late.promise])
+      cancel()
+      if (!isAlive()) return NEVER
+      if ('error' in outcome) throw outcome.error
+      return outcome
+    }
   }
 
-  /** Null when nothing comes back. */
-  async #carry(caller: SimulatedNode, peer: string, note: PeerNote) {
+  /** Settles only if something comes back. */
+  async #carry(caller: SimulatedNode, peer: string, note: PeerNote): Promise<Carried> {
     const from = caller.identity()
     const body: unknown = structuredClone(note.body)
     await this.delay()
     const target = this.nodes.get(peer)
-    if (!this.isReachable(caller.peer, peer)) return null
-    if (target?.isUp !== true) throw new RaftwayError('PEER_UNREACHABLE', `${peer} is down`)
-    const life = target.life
+    if (!this.isReachable(caller.peer, peer)) return NEVER
+    if (target?.isUp !== true) {
+      return { error: new RaftwayError('PEER_UNREACHABLE', `${peer} is down`) }
+    }
+    const { life } = target
     const answer = await settle(target.onCall(from, { type: note.type, body }))
     const identity = target.identity()
     await this.delay()
-    if (target.life !== life || !this.isReachable(peer, caller.peer)) return null
-    if ('error' in answer) throw answer.error
+    if (target.life !== life || !this.isReachable(peer, caller.peer)) return NEVER
+    if ('error' in answer) return answer
     return { from: identity, body: structuredClone(answer.value) }
   }
 }
+
+type Carried = { readonly error: unknown } | { readonly from: PeerIdentity; readonly body: unknown }
+
+const NEVER = new Promise<never>(() => {})
 
 /** One node across its crashes: an id and a disk that stay, and a life that does not. */
 export class SimulatedNode {
@@ -205,30 +203,38 @@ export class SimulatedNode {
     const life = ++this.life
     const isAlive = () => this.isUp && this.life === life
     this.#end = new AbortController()
-    const { clock, random } = this.#world
     this.#responder = new FormingResponder({
       self: () => this.address(),
       notes: this.#notes(isAlive),
       logger: SILENT,
     })
     if (this.formation !== null) return
-    void formOrJoin({
-      responder: this.#responder,
-      join: this.#join,
-      expect: this.#expect,
-      call: this.#world.callFrom(this, isAlive),
-      clock,
-      random: new Random(random.next()),
-      logger: SILENT,
-      signal: this.#end.signal,
-    }).then(
-      (formation) => {
-        if (isAlive()) this.formation = formation
-      },
-      (error: unknown) => {
-        if (isAlive()) throw error
-      },
-    )
+    const { signal } = this.#end
+    // A life that ends early hears STOPPING; anything else it may not reject with ends the test run.
+    void this.#search(this.#responder, isAlive, signal)
+  }
+
+  async #search(
+    responder: FormingResponder,
+    isAlive: () => boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, random } = this.#world
+    try {
+      const formation = await formOrJoin({
+        responder,
+        join: this.#join,
+        expect: this.#expect,
+        call: this.#world.callFrom(this, isAlive),
+        clock,
+        random: new Random(random.next()),
+        logger: SILENT,
+        signal,
+      })
+      if (isAlive()) this.formation = formation
+    } catch (error) {
+      if (isAlive()) throw error
+    }
   }
 
   /** Between two events: nothing that was not durable survives. */
@@ -270,7 +276,6 @@ export class SimulatedNode {
 
   #notes(isAlive: () => boolean): Notes {
     const { clock, random } = this.#world
-    const never = new Promise<never>(() => {})
     return {
       get: (key) => {
         const text = this.disk.get(key)
@@ -280,10 +285,10 @@ export class SimulatedNode {
         const text = JSON.stringify(value)
         // A crash may come before the write, or between the write and the word of it.
         await clock.wait(random.below(4))
-        if (!isAlive()) return never
+        if (!isAlive()) return NEVER
         this.disk.set(key, text)
         await clock.wait(random.below(4))
-        return isAlive() ? undefined : never
+        return isAlive() ? undefined : NEVER
       },
     }
   }

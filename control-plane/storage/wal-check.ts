@@ -43,7 +43,7 @@ export function findDamage(log: Buffer): number | null {
       continue
     }
     const end = at + HEADER_BYTES + log.readUInt16LE(at + 4)
-    if (end > log.length && blockEnd >= log.length) return null
+    if (end > log.length && blockEnd >= log.length) return hasWrongLength(log, at) ? at : null
     if (end > blockEnd || !isRecord(log, at, end))
       return isTorn(log, at, Math.min(end, blockEnd)) ? null : at
     at = end
@@ -56,12 +56,23 @@ function isPadding(log: Buffer, at: number): boolean {
   return log.readUInt16LE(at + 4) === 0 && log[at + 6] === 0 && log.readUInt32LE(at) === 0
 }
 
+/** Whether the bytes from `at` to `end` are a record by their checksum, which does not cover its length. */
 function isRecord(log: Buffer, at: number, end: number): boolean {
   const type = log[at + 6] ?? 0
   if (type === 0 || type > TYPE_MAX) return false
   const crc = crc32c(log.subarray(at + 6, end))
   const masked = (((crc >>> 15) | (crc << 17)) + CRC_MASK) >>> 0
   return masked === log.readUInt32LE(at)
+}
+
+/** Whether one flipped bit of its length is all that makes a record look cut short. */
+function hasWrongLength(log: Buffer, at: number): boolean {
+  const length = log.readUInt16LE(at + 4)
+  for (let bit = 0; bit < 16; bit++) {
+    const end = at + HEADER_BYTES + (length ^ (1 << bit))
+    if (end <= log.length && isRecord(log, at, end)) return true
+  }
+  return false
 }
 
 /** A crash leaves sectors that were never written, and nothing whole after them. */

@@ -16,7 +16,10 @@ test('a command is the same after the log, and so are the bytes', () => {
 })
 
 test('a member command is the same after the log', () => {
-  const member = { type: 'member', address: { id: 7, name: 'n', api: 'http://a', peer: 'p' } } as const
+  const member = {
+    type: 'member',
+    address: { id: 7, name: 'n', api: 'http://a', peer: 'p' },
+  } as const
   expect(decodeCommand(encodeCommand(member))).toEqual(member)
 })
 

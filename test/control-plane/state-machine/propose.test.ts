@@ -55,7 +55,13 @@ function refused(asked: WriteRequest, more: Parameters<typeof context>[0] = {}):
 test('a plan carries the request, and predicts what applying it gives', () => {
   const asked = { ...ops(put(api('a'))), author: 'bob', message: 'why', ifConfigRevision: 0 }
   const { command, predicted, unchanged } = speculation.plan(asked, context({ key: 'k' }))
-  expect(command).toMatchObject({ key: 'k', fingerprint: 'f', atMs: 5, author: 'bob', message: 'why' })
+  expect(command).toMatchObject({
+    key: 'k',
+    fingerprint: 'f',
+    atMs: 5,
+    author: 'bob',
+    message: 'why',
+  })
   expect(unchanged).toBe(false)
   speculation.taken(command as WriteCommand)
   expect(settle(command as WriteCommand)).toMatchObject({ ok: true, ...predicted })
@@ -79,7 +85,11 @@ test('what is in flight counts: its revision, its definitions, its routes', () =
   })
   const third = propose(ops(put(api('a', 'u', { v: '2' }), 2)))
   expect(refused(ops(del('Upstream', 'u'))).code).toBe('INVALID_DEFINITION')
-  expect([first, second, third].map(settle)).toMatchObject([{ revision: 1 }, { revision: 2 }, { revision: 3 }])
+  expect([first, second, third].map(settle)).toMatchObject([
+    { revision: 1 },
+    { revision: 2 },
+    { revision: 3 },
+  ])
   expect(speculation.inFlightCount).toBe(0)
 })
 
@@ -119,7 +129,10 @@ test('a definition named twice is refused, with both places', () => {
     issues: [{ path: 'operations.2', message: expect.stringContaining('operations.0') }],
   })
   const twice = request({ type: 'replace', definitions: [api('a'), api('a')] })
-  expect(refused(twice)).toMatchObject({ code: 'INVALID_REQUEST', issues: [{ path: 'definitions.1' }] })
+  expect(refused(twice)).toMatchObject({
+    code: 'INVALID_REQUEST',
+    issues: [{ path: 'definitions.1' }],
+  })
 })
 
 test('too many operations are refused', () => {
@@ -144,7 +157,10 @@ test('replacing the config writes what differs and deletes what is not named', (
   propose(ops(put(api('in-flight'))))
   const definitions = [upstream('u'), api('same', 'u'), api('new')]
   const { command } = speculation.plan(request({ type: 'replace', definitions }), context())
-  const named = command?.operations.map((each) => [each.op, each.op === 'put' ? each.definition.name : each.name])
+  const named = command?.operations.map((each) => [
+    each.op,
+    each.op === 'put' ? each.definition.name : each.name,
+  ])
   expect(named).toEqual([
     ['put', 'new'],
     ['delete', 'gone'],
@@ -165,7 +181,10 @@ test('replacing the config by itself changes nothing, but guards are heard', () 
 
 test('writing the same definition again is a revision all the same', () => {
   settle(propose(ops(put(api('a')))))
-  expect(settle(propose(ops(put(api('a')))))).toMatchObject({ revision: 2, results: [{ created: false }] })
+  expect(settle(propose(ops(put(api('a')))))).toMatchObject({
+    revision: 2,
+    results: [{ created: false }],
+  })
 })
 
 test('a rollback restores, rewrites and deletes', () => {
@@ -179,7 +198,9 @@ test('a rollback restores, rewrites and deletes', () => {
     definitions.map(({ name, labels, spec }) => ({ name, labels, spec }))
   expect(content(state.list())).toEqual(content(then))
   expect(state.get('Api', 'a')).toMatchObject({ revision: 3, createdRevision: 3 })
-  expect(speculation.plan(request({ type: 'rollback', revision: 1 }), context({ at: then })).unchanged).toBe(true)
+  expect(
+    speculation.plan(request({ type: 'rollback', revision: 1 }), context({ at: then })).unchanged,
+  ).toBe(true)
 })
 
 test('a key that was applied is answered with the first result, and nothing is proposed', () => {
@@ -195,7 +216,10 @@ test('a key that was applied is answered with the first result, and nothing is p
 
 test('a key in flight is proposed again, with the first prediction, and counts once', () => {
   const first = propose(ops(put(api('a'), 0)), { key: 'mine' })
-  const { command: again, predicted } = speculation.plan(ops(put(api('a'), 0)), context({ key: 'mine' }))
+  const { command: again, predicted } = speculation.plan(
+    ops(put(api('a'), 0)),
+    context({ key: 'mine' }),
+  )
   expect(predicted).toMatchObject({ revision: 1 })
   speculation.taken(again as WriteCommand)
   expect(speculation.revision).toBe(1)

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Operation, WriteCommand } from '../../../control-plane/ports.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { api, del, put, upstream } from './samples.ts'

@@ -1,6 +1,11 @@
 import type { Definition, DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { parseDefinition } from '../../../shared/definitions/parse.ts'
-import type { Operation, RestoredState, WriteCommand, WriteRequest } from '../../../control-plane/ports.ts'
+import type {
+  Operation,
+  RestoredState,
+  WriteCommand,
+  WriteRequest,
+} from '../../../control-plane/ports.ts'
 
 /** A checked definition; fails the test on a sample that is not valid. */
 function checked(input: unknown): DefinitionInput {
@@ -10,28 +15,45 @@ function checked(input: unknown): DefinitionInput {
 }
 
 export function upstream(name: string, port = 9001): DefinitionInput {
-  return checked({ kind: 'Upstream', name, spec: { targets: [{ url: `http://127.0.0.1:${port}` }] } })
+  return checked({
+    kind: 'Upstream',
+    name,
+    spec: { targets: [{ url: `http://127.0.0.1:${port}` }] },
+  })
 }
 
 /** An Api on its own path, so that no two of them collide; `to` names its Upstream, or it has its own. */
-export function api(name: string, to: string | null = null, labels?: Record<string, string>): DefinitionInput {
+export function api(
+  name: string,
+  to: string | null = null,
+  labels?: Record<string, string>,
+): DefinitionInput {
   const target = to ?? { targets: [{ url: 'http://127.0.0.1:9000' }] }
   const spec = { routes: [{ path: `/${name}/` }], upstream: target }
-  return checked(labels === undefined ? { kind: 'Api', name, spec } : { kind: 'Api', name, labels, spec })
+  return checked(
+    labels === undefined ? { kind: 'Api', name, spec } : { kind: 'Api', name, labels, spec },
+  )
 }
 
 export function put(definition: DefinitionInput, ifRevision: number | null = null): Operation {
   return { op: 'put', definition, ifRevision }
 }
 
-export function del(kind: 'Api' | 'Upstream', name: string, ifRevision: number | null = null): Operation {
+export function del(
+  kind: 'Api' | 'Upstream',
+  name: string,
+  ifRevision: number | null = null,
+): Operation {
   return { op: 'delete', kind, name, ifRevision }
 }
 
 let keys = 0
 
 /** A write with a key of its own unless one is given. */
-export function write(operations: readonly Operation[], more: Partial<WriteCommand> = {}): WriteCommand {
+export function write(
+  operations: readonly Operation[],
+  more: Partial<WriteCommand> = {},
+): WriteCommand {
   return {
     type: 'write',
     key: `key-${++keys}`,
@@ -49,7 +71,15 @@ export function request(
   action: WriteRequest['action'],
   more: Partial<WriteRequest> = {},
 ): WriteRequest {
-  return { key: null, author: 'ann', message: null, action, ifConfigRevision: null, dryRun: false, ...more }
+  return {
+    key: null,
+    author: 'ann',
+    message: null,
+    action,
+    ifConfigRevision: null,
+    dryRun: false,
+    ...more,
+  }
 }
 
 /** What a store would hold of a state, from its parts. */
@@ -60,7 +90,13 @@ export function restoredOf(
   return {
     appliedIndex: state.revision,
     appliedTerm: 1,
-    confState: { voters: [1], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false },
+    confState: {
+      voters: [1],
+      learners: [],
+      votersOutgoing: [],
+      learnersNext: [],
+      autoLeave: false,
+    },
     revision: state.revision,
     hash: state.hash,
     compactedRevision: state.compactedRevision,

@@ -1,6 +1,6 @@
 // Random commands on the state and on a second implementation that is as dumb as can be: an array that is copied
 // whole and a hash that is summed anew. Then the state is restored from its parts, and must be the one replayed.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 import type { IdempotencyRecord, Operation, WriteCommand } from '../../../control-plane/ports.ts'
@@ -20,7 +20,8 @@ class Model {
     if (seen !== undefined) {
       return seen.fingerprint === command.fingerprint ? seen.revision : 'IDEMPOTENCY_KEY_REUSED'
     }
-    if (command.ifConfigRevision !== null && command.ifConfigRevision !== this.revision) return 'REVISION_CONFLICT'
+    if (command.ifConfigRevision !== null && command.ifConfigRevision !== this.revision)
+      return 'REVISION_CONFLICT'
     let next = [...this.definitions]
     for (const operation of command.operations) {
       const refused = this.refusal(next, operation)
@@ -50,7 +51,11 @@ class Model {
   sorted(): Definition[] {
     const order = ['Upstream', 'Api']
     return this.definitions.toSorted((a, b) =>
-      a.kind === b.kind ? (a.name < b.name ? -1 : 1) : order.indexOf(a.kind) - order.indexOf(b.kind),
+      a.kind === b.kind
+        ? a.name < b.name
+          ? -1
+          : 1
+        : order.indexOf(a.kind) - order.indexOf(b.kind),
     )
   }
 

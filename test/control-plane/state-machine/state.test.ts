@@ -17,7 +17,12 @@ const PETS = write([put(upstream('cart')), put(api('pets', 'cart'))])
 
 test('an empty state is at revision 0 with the hash of nothing', () => {
   const state = new ReplicatedState()
-  expect([state.revision, state.hash, state.count, state.list()]).toEqual([0, '0'.repeat(64), 0, []])
+  expect([state.revision, state.hash, state.count, state.list()]).toEqual([
+    0,
+    '0'.repeat(64),
+    0,
+    [],
+  ])
 })
 
 test('a transaction is one revision, with a result for every operation in order', () => {
@@ -48,7 +53,11 @@ test('the table routes by what was applied, and no longer by what was deleted', 
 
 test('replacing keeps createdRevision, deleting and making anew does not', () => {
   const state = stateWith(PETS, write([put(api('pets', 'cart', { v: '2' }))]))
-  expect(state.get('Api', 'pets')).toMatchObject({ revision: 2, createdRevision: 1, labels: { v: '2' } })
+  expect(state.get('Api', 'pets')).toMatchObject({
+    revision: 2,
+    createdRevision: 1,
+    labels: { v: '2' },
+  })
   state.apply(write([del('Api', 'pets')]), 3)
   state.apply(write([put(api('pets', 'cart'))]), 4)
   expect(state.get('Api', 'pets')).toMatchObject({ revision: 4, createdRevision: 4 })
@@ -76,17 +85,20 @@ test.each([
   ['deleted at another revision', del('Api', 'pets', 9), 'REVISION_CONFLICT', 1],
   ['deleted, but does not exist', del('Api', 'new'), 'DEFINITION_NOT_FOUND', 0],
   ['deleted by guard, but does not exist', del('Api', 'new', 9), 'DEFINITION_NOT_FOUND', 0],
-])('a definition that %s: nothing of the transaction happens', (_, operation, code, currentRevision) => {
-  const state = stateWith(PETS)
-  const before = [state.revision, state.hash, state.list(), state.table] as const
-  const applied = state.apply(write([put(api('first')), operation]), 2)
-  expect(applied).toMatchObject({
-    result: { ok: false, code, at: 1, currentRevision },
-    change: null,
-    records: [],
-  })
-  expect([state.revision, state.hash, state.list(), state.table]).toEqual(before)
-})
+])(
+  'a definition that %s: nothing of the transaction happens',
+  (_, operation, code, currentRevision) => {
+    const state = stateWith(PETS)
+    const before = [state.revision, state.hash, state.list(), state.table] as const
+    const applied = state.apply(write([put(api('first')), operation]), 2)
+    expect(applied).toMatchObject({
+      result: { ok: false, code, at: 1, currentRevision },
+      change: null,
+      records: [],
+    })
+    expect([state.revision, state.hash, state.list(), state.table]).toEqual(before)
+  },
+)
 
 test.each([
   ['holds', put(api('pets', 'cart'), 1)],
@@ -94,7 +106,10 @@ test.each([
   ['asks for absence', put(api('new'), 0)],
   ['holds for a delete', del('Api', 'pets', 1)],
 ])('a guard that %s lets the write pass', (_, operation) => {
-  expect(stateWith(PETS).apply(write([operation]), 2).result).toMatchObject({ ok: true, revision: 2 })
+  expect(stateWith(PETS).apply(write([operation]), 2).result).toMatchObject({
+    ok: true,
+    revision: 2,
+  })
 })
 
 test('the guard of the whole config is of its revision', () => {
@@ -116,7 +131,11 @@ test('a repeated key gives the first result and changes nothing', () => {
   const state = stateWith(PETS)
   state.apply(write([put(api('later'))]), 2)
   const repeat = state.apply({ ...PETS, atMs: 9_999 }, 3)
-  expect(repeat).toMatchObject({ result: { ok: true, revision: 1, isRepeat: true }, change: null, records: [] })
+  expect(repeat).toMatchObject({
+    result: { ok: true, revision: 1, isRepeat: true },
+    change: null,
+    records: [],
+  })
   expect(state.revision).toBe(2)
 })
 
@@ -144,7 +163,13 @@ test('keys and their results are forgotten oldest first, and the disk is told', 
       revision: 1,
       isRepeat: false,
       results: Array.from({ length: operations }, (_, i) => {
-        return { op: 'put' as const, kind: 'Api' as const, name: `a${i}`, revision: 1, created: true }
+        return {
+          op: 'put' as const,
+          kind: 'Api' as const,
+          name: `a${i}`,
+          revision: 1,
+          created: true,
+        }
       }),
     },
   })
@@ -162,7 +187,9 @@ test('keys and their results are forgotten oldest first, and the disk is told', 
 })
 
 test('lists are in the order of kinds, then of names, and belong to the caller', () => {
-  const state = stateWith(write([put(api('b')), put(api('a-b')), put(upstream('z')), put(api('a.b'))]))
+  const state = stateWith(
+    write([put(api('b')), put(api('a-b')), put(upstream('z')), put(api('a.b'))]),
+  )
   const names = () => state.list().map(({ kind, name }) => `${kind}/${name}`)
   expect(names()).toEqual(['Upstream/z', 'Api/a-b', 'Api/a.b', 'Api/b'])
   state.list().length = 0
@@ -178,7 +205,8 @@ test('definitions that this version cannot use stand all the same', () => {
   expect(result).toMatchObject({ ok: true, revision: 2 })
   expect(state.get('Api', 'broken')).toMatchObject({ revision: 2 })
   const at = (path: string) =>
-    matchRoute(state.table, { method: 'GET', host: '', path, query: '', header: () => undefined })?.api
+    matchRoute(state.table, { method: 'GET', host: '', path, query: '', header: () => undefined })
+      ?.api
   expect([at('/broken/'), at('/good/'), at('/pets/')]).toEqual([undefined, 'good', 'pets'])
 })
 
@@ -210,5 +238,8 @@ test('a restored state goes on where the other stood, with its keys', () => {
   )
   const restored = ReplicatedState.restore(restoredOf(state, { idempotency: remembered }))
   expect([restored.revision, restored.hash, restored.list()]).toEqual([2, state.hash, state.list()])
-  expect(restored.apply(write([], { key: 'mine' }), 3).result).toEqual({ ...result, isRepeat: true })
+  expect(restored.apply(write([], { key: 'mine' }), 3).result).toEqual({
+    ...result,
+    isRepeat: true,
+  })
 })

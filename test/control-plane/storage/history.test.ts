@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { compactedUpTo, compactionPoint } from '../../../control-plane/storage/retention.ts'
 import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
 import { HISTORY_HOURS_MIN, HISTORY_REVISIONS_MIN } from '../../../shared/limits.ts'
@@ -31,7 +31,8 @@ beforeEach(async () => {
   }
 })
 
-const revisions = (records: readonly { revision: number }[]) => records.map(({ revision }) => revision)
+const revisions = (records: readonly { revision: number }[]) =>
+  records.map(({ revision }) => revision)
 
 test('history is read in ranges, whole and in order', async () => {
   const all = await store.history({ after: 0, upTo: 99, limit: 99 })
@@ -52,7 +53,9 @@ test('history of one definition, of a kind, and of everything, newest first', as
   expect(revisions(await store.historyOf({ limit: 9, before: 3 }))).toEqual([2, 1])
   expect(revisions(await store.historyOf({ kind: 'Upstream', limit: 9 }))).toEqual([5, 1])
   expect(revisions(await store.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([5, 3, 1])
-  expect(revisions(await store.historyOf({ kind: 'Api', name: 'b', limit: 1, before: 4 }))).toEqual([3])
+  expect(revisions(await store.historyOf({ kind: 'Api', name: 'b', limit: 1, before: 4 }))).toEqual(
+    [3],
+  )
   expect(await store.historyOf({ kind: 'Api', name: 'never', limit: 9 })).toEqual([])
 })
 
@@ -65,7 +68,9 @@ test('the config at every revision is what it was', async () => {
   for (const [revision, config] of configs.entries()) {
     expect(await store.configAt(revision, applying.state)).toEqual(config)
   }
-  await expect(store.configAt(6, applying.state)).rejects.toMatchObject({ code: 'REVISION_NOT_FOUND' })
+  await expect(store.configAt(6, applying.state)).rejects.toMatchObject({
+    code: 'REVISION_NOT_FOUND',
+  })
 })
 
 test('the config of the past does not change with the present while it is read', async () => {
@@ -88,7 +93,9 @@ test('compacted history is refused, the rest is whole, before and after a restar
     expect(revisions(await each.history({ after: 2, upTo: 9, limit: 9 }))).toEqual([3, 4, 5])
     expect(revisions(await each.historyOf({ limit: 9 }))).toEqual([5, 4, 3])
     expect(revisions(await each.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([5, 3])
-    await expect(each.configAt(1, applying.state)).rejects.toMatchObject({ code: 'REVISION_COMPACTED' })
+    await expect(each.configAt(1, applying.state)).rejects.toMatchObject({
+      code: 'REVISION_COMPACTED',
+    })
     expect(await each.configAt(2, applying.state)).toEqual(configs[2])
   }
   expect(await store.oldestRevisions({ upTo: 9, limit: 9 })).toEqual([

@@ -22,7 +22,12 @@ test('a fresh store has a number for good, and nothing else', async () => {
   expect(store.nodeId).toBeLessThan(2 ** 48)
   expect([store.identity, store.log.firstIndex(), store.log.lastIndex()]).toEqual([null, 1, 0])
   expect(store.log.snapshot()).toBeNull()
-  expect(store.restored).toMatchObject({ appliedIndex: 0, revision: 0, definitions: [], members: [] })
+  expect(store.restored).toMatchObject({
+    appliedIndex: 0,
+    revision: 0,
+    definitions: [],
+    members: [],
+  })
   await store.close()
   expect((await openStore(dir)).nodeId).toBe(store.nodeId)
   expect((await openStore(await temporaryDirectory())).nodeId).not.toBe(store.nodeId)
@@ -58,7 +63,12 @@ test('a founder begins at a snapshot of index 1, before and after a restart', as
       confState: CONF_STATE,
     })
     expect(each.log.snapshot()).toEqual({ index: 1, term: 1, confState: CONF_STATE })
-    expect(each.restored).toMatchObject({ appliedIndex: 1, appliedTerm: 1, members: MEMBERS, revision: 0 })
+    expect(each.restored).toMatchObject({
+      appliedIndex: 1,
+      appliedTerm: 1,
+      members: MEMBERS,
+      revision: 0,
+    })
     expect(each.identity).toEqual({ clusterId: 'c', nodeId: each.nodeId })
   }
   check(store)

@@ -79,7 +79,12 @@ export class Applying {
       for (const record of this.state.apply(command, index).records) records.push(record)
     }
     await this.store.persist({ entries, hardState: { term: 1, vote: 1, commit: this.index } })
-    await this.store.apply({ appliedIndex: this.index, appliedTerm: 1, confState: CONF_STATE, records })
+    await this.store.apply({
+      appliedIndex: this.index,
+      appliedTerm: 1,
+      confState: CONF_STATE,
+      records,
+    })
   }
 }
 

@@ -24,14 +24,22 @@ async function collect(snapshot: OutgoingSnapshot): Promise<Uint8Array[]> {
   return chunks
 }
 
-async function stage(store: NodeStore, meta: OutgoingSnapshot['meta'], chunks: readonly Uint8Array[]) {
+async function stage(
+  store: NodeStore,
+  meta: OutgoingSnapshot['meta'],
+  chunks: readonly Uint8Array[],
+) {
   const incoming = await store.receiveSnapshot(meta)
   for (const chunk of chunks) await incoming.write(chunk)
   return incoming
 }
 
 /** A store with two revisions applied up to index 3, and its snapshot. */
-async function source(): Promise<{ applying: Applying; meta: OutgoingSnapshot['meta']; chunks: Uint8Array[] }> {
+async function source(): Promise<{
+  applying: Applying
+  meta: OutgoingSnapshot['meta']
+  chunks: Uint8Array[]
+}> {
   const applying = new Applying(await bootstrapped(await temporaryDirectory()))
   await applying.apply(write([put(upstream('u')), put(api('a', 'u'))], { key: 'one' }))
   await applying.apply(write([del('Api', 'a'), put(api('b', 'u'))]))
@@ -60,7 +68,9 @@ test('a snapshot makes another store the same, with history, keys and members', 
     expect(parts.hash).toBe(applying.state.hash)
     const state = ReplicatedState.restore(parts)
     expect(state.list()).toEqual(applying.state.list())
-    expect(state.findResult({ key: 'one', fingerprint: 'fingerprint' })).toMatchObject({ revision: 1 })
+    expect(state.findResult({ key: 'one', fingerprint: 'fingerprint' })).toMatchObject({
+      revision: 1,
+    })
     expect(await each.history({ after: 0, upTo: 9, limit: 9 })).toEqual(
       await applying.store.history({ after: 0, upTo: 9, limit: 9 }),
     )
@@ -166,8 +176,13 @@ test.each<[string, (chunks: Uint8Array[]) => Uint8Array[]]>([
   }
   await expect(staged()).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
   await incoming.discard()
-  await expect(store.installSnapshot(incoming, HARD_STATE)).rejects.toThrow(/only a finished snapshot/)
-  expect((await openStore(await crashCopy(dir))).restored).toMatchObject({ appliedIndex: 1, revision: 0 })
+  await expect(store.installSnapshot(incoming, HARD_STATE)).rejects.toThrow(
+    /only a finished snapshot/,
+  )
+  expect((await openStore(await crashCopy(dir))).restored).toMatchObject({
+    appliedIndex: 1,
+    revision: 0,
+  })
 })
 
 test('a snapshot of another index than the leader said is refused', async () => {
@@ -183,22 +198,31 @@ test.each([
   ['half staged', 0.5, false],
   ['staged', 1, false],
   ['finished', 1, true],
-])('a crash with a snapshot %s leaves the old state, and the stage is removed', async (_, share, isFinished) => {
-  const { meta, chunks } = await manyChunks()
-  const dir = await temporaryDirectory()
-  const applying = new Applying(await bootstrapped(dir))
-  await applying.apply(write([put(api('old'))]))
-  const incoming = await stage(applying.store, meta, chunks.slice(0, Math.ceil(chunks.length * share)))
-  if (isFinished) await incoming.finish()
-  const copy = await crashCopy(dir)
-  const reopened = await openStore(copy)
-  expect(reopened.restored).toMatchObject({ appliedIndex: 2, definitions: [{ name: 'old' }] })
-  expect(logText(reopened)).toEqual(['2/1/entry 2'])
-  // The stage went: the same snapshot can be staged again under the same number, and nothing of the first is in it.
-  const again: IncomingSnapshot = await stage(reopened, meta, chunks)
-  await again.finish()
-  expect(await reopened.installSnapshot(again, HARD_STATE)).toMatchObject({ revision: meta.index - 1 })
-})
+])(
+  'a crash with a snapshot %s leaves the old state, and the stage is removed',
+  async (_, share, isFinished) => {
+    const { meta, chunks } = await manyChunks()
+    const dir = await temporaryDirectory()
+    const applying = new Applying(await bootstrapped(dir))
+    await applying.apply(write([put(api('old'))]))
+    const incoming = await stage(
+      applying.store,
+      meta,
+      chunks.slice(0, Math.ceil(chunks.length * share)),
+    )
+    if (isFinished) await incoming.finish()
+    const copy = await crashCopy(dir)
+    const reopened = await openStore(copy)
+    expect(reopened.restored).toMatchObject({ appliedIndex: 2, definitions: [{ name: 'old' }] })
+    expect(logText(reopened)).toEqual(['2/1/entry 2'])
+    // The stage went: the same snapshot can be staged again under the same number, and nothing of the first is in it.
+    const again: IncomingSnapshot = await stage(reopened, meta, chunks)
+    await again.finish()
+    expect(await reopened.installSnapshot(again, HARD_STATE)).toMatchObject({
+      revision: meta.index - 1,
+    })
+  },
+)
 
 test('two snapshots may be staged at once; the newer one is installed, the other discarded', async () => {
   const { applying, meta, chunks } = await source()

@@ -83,7 +83,9 @@ test('a state that the log does not reach is refused', async () => {
 test('a bit flip in a definition is found at the start', async () => {
   const dir = await temporaryDirectory()
   const store = await bootstrapped(dir)
-  await new Applying(store).apply(write([put(api('a', null, { x: 'needle-4711-unlike-any-other' }))]))
+  await new Applying(store).apply(
+    write([put(api('a', null, { x: 'needle-4711-unlike-any-other' }))]),
+  )
   await store.close()
   await (await NodeStore.open(dir, SILENT)).close()
   await (await NodeStore.open(dir, SILENT)).close()
@@ -91,7 +93,11 @@ test('a bit flip in a definition is found at the start', async () => {
   for (const path of await databaseFiles(dir, /\.ldb$/)) {
     const bytes = await readFile(path)
     // The first occurrence in a table is the definition; the log and history follow in the order of keys.
-    for (let at = bytes.indexOf('needle-4711'); at !== -1; at = bytes.indexOf('needle-4711', at + 1)) {
+    for (
+      let at = bytes.indexOf('needle-4711');
+      at !== -1;
+      at = bytes.indexOf('needle-4711', at + 1)
+    ) {
       bytes[at + 8] = 0x30
       found++
     }

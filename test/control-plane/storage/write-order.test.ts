@@ -6,7 +6,8 @@ import { WriteOrder } from '../../../control-plane/storage/write-order.ts'
 import { metaKey } from '../../../control-plane/storage/keys.ts'
 import { temporaryDirectory } from './samples.ts'
 
-const put = (bytes: number) => [{ type: 'put', key: Buffer.of(1), value: Buffer.alloc(bytes - 1) }] as const
+const put = (bytes: number) =>
+  [{ type: 'put', key: Buffer.of(1), value: Buffer.alloc(bytes - 1) }] as const
 
 test('writes happen in the order of the calls, and each batch is made when it is its turn', async () => {
   const disk = await Disk.open(await temporaryDirectory())
@@ -19,7 +20,11 @@ test('writes happen in the order of the calls, and each batch is made when it is
     },
     done: () => void order.push(`done ${name}`),
   })
-  await Promise.all([disk.write(job('a', true)), disk.write(job('b', false)), disk.write(job('c', true))])
+  await Promise.all([
+    disk.write(job('a', true)),
+    disk.write(job('b', false)),
+    disk.write(job('c', true)),
+  ])
   expect(order).toEqual(['make a', 'done a', 'make b', 'done b', 'make c', 'done c'])
   expect((await disk.get(metaKey('k')))?.toString()).toBe('c')
   await disk.close()

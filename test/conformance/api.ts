@@ -872,7 +872,7 @@ function clusterTests(subject: Subject): void {
   test('health, readiness and metrics', async () => {
     for (const base of [subject().leader, subject().follower]) {
       const up = await call(base, 'GET /healthz')
-      expect([up.status, up.body]).toEqual([200, { status: 'up' }])
+      expect([up.status, up.body]).toEqual([200, { status: 'up', version: expect.any(String) }])
       const ready = await call(base, 'GET /readyz')
       expect([ready.status, ready.body.status]).toEqual([200, 'ready'])
       const metrics = await call(base, 'GET /metrics')

@@ -12,7 +12,7 @@ import type {
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 
 /** A handler that writes down what it hears; what it answers can be set. */
-export class Recorder implements PeerHandler {
+class Recorder implements PeerHandler {
   readonly messages: Message[] = []
   readonly notes: { readonly from: NodeId; readonly note: PeerNote }[] = []
   readonly unreachable: NodeId[] = []

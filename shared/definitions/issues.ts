@@ -83,7 +83,9 @@ function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
 }
 
 function knownKeys(schema: z.ZodType | undefined): readonly string[] {
-  return schema instanceof z.ZodObject ? Object.keys(schema.shape) : []
+  if (schema instanceof z.ZodObject) return Object.keys(schema.shape)
+  // A union reports as its only fitting form, without saying which.
+  return unionOptions(schema).flatMap((option) => knownKeys(unwrap(option)))
 }
 
 function unionOptions(schema: z.ZodType | undefined): readonly z.ZodType[] {

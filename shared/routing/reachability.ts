@@ -2,7 +2,7 @@ import type { CompiledApi } from './compile-api.ts'
 import { pathsOf, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
 import { neighboursOf, type PathIndex } from './path-index.ts'
-import { takesAllOf, type RouteEntry } from './routes.ts'
+import { compareRoutes, takesAllOf, type RouteEntry } from './routes.ts'
 import type { CompileIssue } from './types.ts'
 
 /**
@@ -13,17 +13,12 @@ export function unreachableRoutes(
   hosts: HostIndex,
   changes: readonly { readonly before: CompiledApi | undefined; readonly after: CompiledApi }[],
 ): readonly CompileIssue[] {
-  const issues = new Map<string, CompileIssue>()
+  const found = new Map<string, Shadow>()
   const report: ReportPair = (later, first, host) => {
-    if (issues.has(later.id)) return
-    issues.set(later.id, {
-      kind: 'Api',
-      name: later.api,
-      path: `spec.routes.${later.at}`,
-      message:
-        `can never be reached${host.type === 'any' ? '' : ` on ${host.text}`}: ` +
-        `Api "${first.api}" route ${first.at} takes every such request`,
-    })
+    const known = found.get(later.id)
+    // Of several that take everything, the one that is asked first is named.
+    if (known !== undefined && compareRoutes(known.first, first) <= 0) return
+    found.set(later.id, { later, first, host })
   }
   for (const { before, after } of changes) {
     const oldHosts = before === undefined ? NOTHING : new Set(before.hosts.map(({ text }) => text))
@@ -36,10 +31,24 @@ export function unreachableRoutes(
       }
     }
   }
-  return [...issues.values()]
+  return Array.from(found.values(), issueOf)
 }
 
 const NOTHING: ReadonlySet<unknown> = new Set()
+
+type Shadow = {
+  readonly later: RouteEntry
+  readonly first: RouteEntry
+  readonly host: HostPattern
+}
+
+function issueOf({ later, first, host }: Shadow): CompileIssue {
+  const where = host.type === 'any' ? '' : ` on ${host.text}`
+  const message =
+    `can never be reached${where}: ` +
+    `Api "${first.api}" route ${first.at} takes every such request`
+  return { kind: 'Api', name: later.api, path: `spec.routes.${later.at}`, message }
+}
 
 type ReportPair = (later: RouteEntry, first: RouteEntry, host: HostPattern) => void
 

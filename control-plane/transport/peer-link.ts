@@ -1,4 +1,4 @@
-import type { RaftwayError } from '../../shared/errors.ts'
+import { isRaftwayError, type RaftwayError } from '../../shared/errors.ts'
 import {
   PEER_QUEUE_BYTES_MAX,
   PEER_RECONNECT_MS_MAX,
@@ -113,9 +113,10 @@ export class PeerLink {
     this.#drop()
     if (this.#end.signal.aborted) return
     this.#failures++
-    // The first failure in a row is news; the others are its repetition.
+    // The first failure in a row is news; the others are its repetition. A member that is just starting is none.
     const { id, name, peer } = this.address
-    const log = this.#failures === 1 ? 'warn' : 'debug'
+    const isNews = this.#failures === 1 && !isRaftwayError(error, 'NOT_FORMED')
+    const log = isNews ? 'warn' : 'debug'
     this.#parts.logger[log]({ id, name, peer, err: error }, 'no connection to a member')
     this.#timer = setTimeout(() => this.wake(), this.#backOffMs())
     this.#parts.onUnreachable()

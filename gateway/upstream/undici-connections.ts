@@ -252,7 +252,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 
 function failureOf(error: Error & { readonly code?: unknown }): UpstreamFailure {
   const name = typeof error.code === 'string' ? error.code : ''
-  const isParser = name.startsWith('HPE_')
+  const isParser = error.name === 'HTTPParserError'
   const code = isParser ? 'UPSTREAM_BAD_RESPONSE' : (CODES[name] ?? 'UPSTREAM_UNREACHABLE')
   return { code, detail: name === '' ? error.message : `${name}: ${error.message}` }
 }

@@ -1,0 +1,69 @@
+import { Random } from '../../../shared/random.ts'
+import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
+import { withRevision } from '../../../shared/definitions/parse.ts'
+import { CurrentTable } from '../../../gateway/config/current-table.ts'
+import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
+import { Http1NodeListener } from '../../../gateway/listeners/http1-node.ts'
+import { makeSlots, SLOTS_PER_WORKER } from '../../../gateway/metrics/slots.ts'
+import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
+import { Pipeline } from '../../../gateway/pipeline.ts'
+import { RequestIds } from '../../../gateway/request-id.ts'
+import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
+import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
+
+/** What a worker thread is made of, in this thread: real sockets, and everything in reach of a test. */
+export type OneWorker = {
+  readonly port: number
+  readonly url: string
+  readonly slots: Float64Array
+  readonly connections: UndiciConnections
+  readonly upstreams: LiveUpstreams
+  adopt(...definitions: readonly DefinitionInput[]): void
+  remove(kind: 'Api' | 'Upstream', name: string): void
+  stop(): Promise<void>
+}
+
+/** A worker that listens on a free port; without definitions it has no config. */
+export async function startOneWorker(
+  ...definitions: readonly DefinitionInput[]
+): Promise<OneWorker> {
+  const connections = new UndiciConnections()
+  const upstreams = new LiveUpstreams(connections)
+  const current = new CurrentTable()
+  const adopter = new TableAdopter(current, upstreams)
+  const slots = new Float64Array(makeSlots(1), 0, SLOTS_PER_WORKER)
+  const metrics = new WorkerMetrics(slots)
+  const requestIds = new RequestIds()
+  const random = new Random(1)
+  const now = (): number => performance.now()
+  const parts = { current, upstreams, metrics, requestIds, random, now }
+  const pipeline = new Pipeline(parts)
+  const listener = new Http1NodeListener({
+    serve: (exchange) => pipeline.serve(exchange),
+    nextRequestId: () => requestIds.next(),
+    onRefused: () => metrics.refused(),
+  })
+  let revision = 0
+  const adopt = (...given: readonly DefinitionInput[]): void => {
+    revision += 1
+    const numbers = { revision, createdRevision: revision }
+    const texts = given.map((definition) => JSON.stringify(withRevision(definition, numbers)))
+    const quarantined = adopter.adopt(texts, [])
+    if (quarantined.length > 0) throw new Error(JSON.stringify(quarantined))
+  }
+  if (definitions.length > 0) adopt(...definitions)
+  const port = await listener.listen({ host: '127.0.0.1', port: 0, isShared: false })
+  return {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    slots,
+    connections,
+    upstreams,
+    adopt,
+    remove: (kind, name) => void adopter.adopt([], [{ kind, name }]),
+    stop: async () => {
+      await listener.drain()
+      await connections.close()
+    },
+  }
+}

@@ -1,0 +1,182 @@
+// Goal: how long until a committed change is applied by every gateway. Method: three real nodes on disk, 100 watchers
+// in this process, each with the mirror and the routing table of a gateway of 10,000 routes; every table is changed for
+// real. The clock starts when the write is sent to a follower, so a figure holds forwarding, syncs and fan-out as well;
+// the second figure starts at the acknowledgement. All watchers share one core with each other: real ones would not.
+import { request } from 'undici'
+import { ConfigFollower } from '../../gateway/config/follower.ts'
+import { Mirror } from '../../gateway/config/mirror.ts'
+import type { Delta } from '../../gateway/config/mirror.ts'
+import type { DefinitionChange } from '../../shared/changes.ts'
+import type { Definition } from '../../shared/definitions/kinds.ts'
+import { SILENT } from '../../shared/logger.ts'
+import { adoptChanges, EMPTY_TABLE, type RoutingTable } from '../../shared/routing/table.ts'
+import { call, Fleet, until, type Json } from '../processes/processes.ts'
+import { percentile, printFigure } from './figures.ts'
+
+const GATEWAYS = 100
+const APIS = 1_000
+const ROUTES_PER_API = 10
+const CHANGES = 300
+/** Changes a second: far from saturation, as changes of a config come. */
+const PACE_MS = 50
+
+/** A gateway without workers: the watch, the mirror, the table and the report are the real ones. */
+class Watcher {
+  appliedMs = 0
+  readonly #mirror = new Mirror()
+  readonly #follower: ConfigFollower
+  readonly #onApplied: (revision: number) => void
+  #table: RoutingTable = EMPTY_TABLE
+
+  constructor(name: string, urls: readonly string[], onApplied: (revision: number) => void) {
+    this.#onApplied = onApplied
+    const options = { name, controlUrls: urls, labels: {}, logger: SILENT }
+    this.#follower = new ConfigFollower(options, this.#mirror, {
+      onDelta: (delta) => this.#apply(delta),
+      onConnection: () => {},
+    })
+    this.#follower.start()
+  }
+
+  get revision(): number {
+    return this.#mirror.revision ?? -1
+  }
+
+  get routes(): number {
+    return this.#table.routeCount
+  }
+
+  stop(): void {
+    this.#follower.stop()
+  }
+
+  #apply({ revision, hash, puts, deletes }: Delta): void {
+    const changes: DefinitionChange[] = deletes.map((name) => ({ op: 'delete', ...name }))
+    for (const text of puts) changes.push({ op: 'put', definition: JSON.parse(text) as Definition })
+    this.#table = adoptChanges(this.#table, changes).table
+    this.appliedMs = performance.now()
+    this.#onApplied(revision)
+    this.#follower.report({ revision, hash, version: 'bench', quarantined: [] })
+  }
+}
+
+/** Prints how long changes take to every one of 100 gateways, p50 and p99. */
+export async function run(): Promise<void> {
+  const fleet = await Fleet.open()
+  const watchers: Watcher[] = []
+  try {
+    await fleet.form(3)
+    const leader = await fleet.leader()
+    const follower = fleet.nodes.find((node) => node !== leader) ?? leader
+    const config = await call(`${follower.url}/v1/config`, 'PUT', {
+      definitions: Array.from({ length: APIS }, (_, at) => api(at, 0)),
+    })
+    if (config.status !== 200) throw new Error(JSON.stringify(config.body))
+    let left = 0
+    let onAll: () => void = () => {}
+    const urls = fleet.nodes.map(({ url }) => url)
+    for (let i = 0; i < GATEWAYS; i++) {
+      // Spread over the nodes, as gateways with differently ordered lists are.
+      const order = [...urls.slice(i % 3), ...urls.slice(0, i % 3)]
+      watchers.push(
+        new Watcher(`gw${i}`, order, () => {
+          if (--left === 0) onAll()
+        }),
+      )
+    }
+    const revision = Number(config.body['revision'])
+    await until(
+      'every watcher has the config',
+      () => (watchers.every((one) => one.revision >= revision) ? true : null),
+      120_000,
+    )
+    const samples: Samples = { sent: [], acknowledged: [], last: [], waited: [] }
+    for (let change = 1; change <= CHANGES; change++) {
+      const allApplied = new Promise<void>((resolve) => {
+        left = GATEWAYS
+        onAll = resolve
+      })
+      await measure(
+        `${follower.url}/v1/apis/api-${(change * 37) % APIS}?wait=applied`,
+        change,
+        allApplied,
+        watchers,
+        samples,
+      )
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS))
+    }
+    report(samples, watchers[0]?.routes ?? 0)
+  } finally {
+    for (const watcher of watchers) watcher.stop()
+    await fleet.close()
+  }
+}
+
+type Samples = {
+  readonly sent: number[]
+  readonly acknowledged: number[]
+  readonly last: number[]
+  readonly waited: number[]
+}
+
+/** One change: written once without waiting for the roll-out, and timed at every watcher. */
+async function measure(
+  url: string,
+  change: number,
+  allApplied: Promise<void>,
+  watchers: readonly Watcher[],
+  samples: Samples,
+): Promise<void> {
+  // Every fifth change measures the wait for the roll-out as its writer sees it.
+  const isWaiting = change % 5 === 0
+  const target = isWaiting ? url : url.replace('?wait=applied', '')
+  const sentMs = performance.now()
+  const answer = await request(target, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ spec: api((change * 37) % APIS, change).spec }),
+  })
+  const body = (await answer.body.json()) as Json
+  const acknowledgedMs = performance.now()
+  if (answer.statusCode !== 200) throw new Error(JSON.stringify(body))
+  await allApplied
+  if (isWaiting) {
+    samples.waited.push(acknowledgedMs - sentMs)
+    return
+  }
+  for (const watcher of watchers) {
+    samples.sent.push(watcher.appliedMs - sentMs)
+    samples.acknowledged.push(Math.max(0, watcher.appliedMs - acknowledgedMs))
+  }
+  samples.last.push(Math.max(...watchers.map(({ appliedMs }) => appliedMs)) - sentMs)
+}
+
+function report(samples: Samples, routes: number): void {
+  const base = { bench: 'propagation', gateways: GATEWAYS, routes }
+  const figures: readonly [string, readonly number[]][] = [
+    ['write sent → applied, each gateway, ms', samples.sent],
+    ['acknowledged → applied, each gateway, ms', samples.acknowledged],
+    ['write sent → applied by the last gateway, ms', samples.last],
+    ['write with wait=applied → answered, ms', samples.waited],
+  ]
+  for (const [figure, values] of figures) {
+    printFigure({ ...base, figure, p50: percentile(values, 0.5), p99: percentile(values, 0.99) })
+  }
+}
+
+function api(at: number, change: number): { kind: 'Api'; name: string; spec: Json } {
+  const routes = Array.from({ length: ROUTES_PER_API }, (_, route) => ({
+    path: `/service-${at}/resource-${route}`,
+    methods: ['GET', 'POST'],
+    rewrite: { prefix: `/v${change}/` },
+  }))
+  return {
+    kind: 'Api',
+    name: `api-${at}`,
+    spec: {
+      hosts: [`host-${at % 50}.example.com`],
+      routes,
+      upstream: { targets: [{ url: 'http://127.0.0.1:9000' }] },
+    },
+  }
+}

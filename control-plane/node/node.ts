@@ -18,11 +18,11 @@ import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
 import { Applier, membersOf } from './applier.ts'
 import { ClusterView } from './cluster-view.ts'
-import { ConsensusLoop } from './consensus-loop.ts'
+import { ConsensusLoop, type LoopHooks } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Leadership } from './leadership.ts'
-import { parseNodeAddress } from './member-change.ts'
+import { MEMBER_CALL_MS, MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeState } from './node-state.ts'
@@ -33,7 +33,6 @@ import { Waiters } from './waiters.ts'
 
 const LEARNER_CHECK_MS = 100
 const PROGRESS_NOTE_MS = 200
-const CALL_MS = 5_000
 
 /** A control-plane node: consensus, state and disk tied together, and the face that the HTTP API sees. */
 export class Node implements ControlPlane, PeerHandler {
@@ -47,6 +46,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #proposals: Proposals
   readonly #reads: Reads
   readonly #membership: MembershipChanges
+  readonly #desk: MemberDesk
   readonly #snapshots: Snapshots
   readonly #leadership: Leadership
   readonly #view: ClusterView
@@ -84,16 +84,7 @@ export class Node implements ControlPlane, PeerHandler {
       store,
       transport,
       clock,
-      hooks: {
-        onGather: () => this.#proposals.flush(),
-        onSoftState: (softState) => this.#onSoftState(softState),
-        onReadState: (readState) => this.#reads.onReadState(readState),
-        onCommitted: (entries) => this.#onCommitted(entries),
-        // Its outcome reaches the core through reportSnapshot; it never rejects.
-        onSnapshotNeeded: (message) => void this.#snapshots.send(message),
-        onSnapshotAccepted: (message) => this.#install(message),
-        onFatal: (error) => this.#fail(error),
-      },
+      hooks: this.#hooks(),
     })
     this.#applied = new Waiters(clock, this.#applier.index)
     this.#revisions = new Waiters(clock, this.#applier.state.revision)
@@ -120,9 +111,16 @@ export class Node implements ControlPlane, PeerHandler {
       applier: this.#applier,
       clock,
       logger,
-      timeoutMs: 4 * parts.electionMs + CALL_MS,
+      timeoutMs: 4 * parts.electionMs + MEMBER_CALL_MS,
       proposeMember: (address) => this.#raw.propose([encodeCommand({ type: 'member', address })]),
       wake,
+    })
+    this.#desk = new MemberDesk({
+      ...parts,
+      state: () => this.#applier.state,
+      leadership: this.#leadership,
+      membership: this.#membership,
+      onRemoved: () => this.#endAsRemoved(),
     })
     this.#view = new ClusterView({ ...parts, raw: this.#raw, applier: this.#applier })
     this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
@@ -177,43 +175,16 @@ export class Node implements ControlPlane, PeerHandler {
     )
   }
 
-  async addMember(peer: string): Promise<NodeAddress> {
-    this.#leadership.assertLeading()
-    const { from } = await this.#parts.transport.call(peer, { type: 'hello', body: null }, CALL_MS)
-    if (from.clusterId !== null) {
-      const which =
-        from.clusterId === this.identity.clusterId ? 'this cluster already' : 'another cluster'
-      throw new RaftwayError(
-        'MEMBER_EXISTS',
-        `the node at ${peer} (${from.name}) belongs to ${which}`,
-      )
-    }
-    const { clusterId: _fresh, ...address } = from
-    const members = await this.#membership.admit(address)
-    const identity: Identity = { clusterId: this.identity.clusterId, nodeId: address.id }
-    await this.#parts.transport.call(peer, { type: 'invite', body: { identity, members } }, CALL_MS)
-    return address
+  addMember(peer: string): Promise<NodeAddress> {
+    return this.#desk.add(peer)
   }
 
-  async removeMember(name: string): Promise<void> {
-    this.#leadership.assertLeading()
-    const member = [...this.#applier.state.members.values()].find((one) => one.name === name)
-    await this.#membership.remove(name)
-    if (member === undefined || member.id === this.self.id) return
-    // It no longer hears of commits, its own removal among them; if it is down, nobody needs to tell it.
-    this.#parts.transport
-      .call(member.peer, { type: 'removed', body: this.identity.clusterId }, CALL_MS)
-      .catch((error: unknown) =>
-        this.#parts.logger.info(
-          { member: name, err: error },
-          'a removed member did not hear of it',
-        ),
-      )
+  removeMember(name: string): Promise<void> {
+    return this.#desk.remove(name)
   }
 
-  async promoteMember(name: string): Promise<void> {
-    this.#leadership.assertLeading()
-    await this.#membership.promote(name)
+  promoteMember(name: string): Promise<void> {
+    return this.#desk.promote(name)
   }
 
   async transferLeadership(name: string | null): Promise<string> {
@@ -253,7 +224,8 @@ export class Node implements ControlPlane, PeerHandler {
 
   onMessage(message: Message): void {
     // Writes are forwarded above consensus, where they are planned: no node of this version sends a proposal.
-    if (isLocalMessage(message.type) || message.type === 'prop' || message.to !== this.self.id) return
+    if (isLocalMessage(message.type) || message.type === 'prop' || message.to !== this.self.id)
+      return
     this.#raw.step(message)
     this.#loop.wake()
   }
@@ -268,14 +240,8 @@ export class Node implements ControlPlane, PeerHandler {
     }
   }
 
-  async onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
-    if (call.type === 'hello') return { members: [...this.#applier.state.members.values()] }
-    if (call.type === 'join') return this.#onJoin(call)
-    if (call.type === 'removed') return this.#onRemoved(from, call.body)
-    throw new RaftwayError(
-      'MEMBERSHIP_REFUSED',
-      `${this.self.name} belongs to cluster ${this.identity.clusterId}`,
-    )
+  onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
+    return this.#desk.onCall(from, call)
   }
 
   onSnapshot(message: MessageOf<'snap'>, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -305,31 +271,23 @@ export class Node implements ControlPlane, PeerHandler {
     await this.#loop.stop()
   }
 
-  async #onJoin(call: PeerNote): Promise<unknown> {
-    if (!this.isLeader) {
-      const leader = this.#leadership.leader()
-      if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
-      const { body } = await this.#parts.transport.call(leader.peer, call, CALL_MS)
-      return body
-    }
-    const address = parseNodeAddress(call.body)
-    if (address === null)
-      throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
-    await this.#leadership.untilWritable(this.#parts.electionMs)
-    const members = await this.#membership.admit(address)
-    return { identity: { clusterId: this.identity.clusterId, nodeId: address.id }, members }
-  }
-
-  #onRemoved(from: PeerIdentity, clusterId: unknown): null {
-    const isMember = this.#applier.state.members.has(from.id)
-    if (isMember && clusterId === this.identity.clusterId) this.#endAsRemoved()
-    return null
-  }
-
   #endAsRemoved(): void {
     if (this.#isStopping) return
     const detail = `${this.self.name} was removed from cluster ${this.identity.clusterId}`
     this.#fail(new RaftwayError('MEMBERSHIP_REFUSED', detail))
+  }
+
+  #hooks(): LoopHooks {
+    return {
+      onGather: () => this.#proposals.flush(),
+      onSoftState: (softState) => this.#onSoftState(softState),
+      onReadState: (readState) => this.#reads.onReadState(readState),
+      onCommitted: (entries) => this.#onCommitted(entries),
+      // Its outcome reaches the core through reportSnapshot; it never rejects.
+      onSnapshotNeeded: (message) => void this.#snapshots.send(message),
+      onSnapshotAccepted: (message) => this.#install(message),
+      onFatal: (error) => this.#fail(error),
+    }
   }
 
   #onSoftState(softState: SoftState): void {

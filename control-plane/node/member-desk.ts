@@ -1,0 +1,108 @@
+import { RaftwayError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Identity, NodeAddress, PeerIdentity, PeerNote, Transport } from '../ports.ts'
+import type { ReplicatedState } from '../state-machine/state.ts'
+import type { Leadership } from './leadership.ts'
+import { parseNodeAddress } from './member-change.ts'
+import type { MembershipChanges } from './membership-changes.ts'
+
+/** How long another node may take to answer a call about membership. */
+export const MEMBER_CALL_MS = 5_000
+
+/** What the desk needs of the node around it. */
+export type MemberDeskParts = {
+  readonly identity: Identity
+  readonly self: NodeAddress
+  readonly transport: Transport
+  readonly logger: Logger
+  readonly electionMs: number
+  readonly leadership: Leadership
+  readonly membership: MembershipChanges
+  state(): ReplicatedState
+  /** The cluster has removed this node. */
+  onRemoved(): void
+}
+
+/** Who asks to join, to be taken in or to be taken out, by the API or from another node, is served here. */
+export class MemberDesk {
+  readonly #parts: MemberDeskParts
+
+  constructor(parts: MemberDeskParts) {
+    this.#parts = parts
+  }
+
+  /** Takes in the fresh node at a peer address. NOT_LEADER, PEER_UNREACHABLE, MEMBER_EXISTS, and as `admit`. */
+  async add(peer: string): Promise<NodeAddress> {
+    const { identity, leadership, membership, transport } = this.#parts
+    leadership.assertLeading()
+    const { from } = await transport.call(peer, { type: 'hello', body: null }, MEMBER_CALL_MS)
+    if (from.clusterId !== null) {
+      const which =
+        from.clusterId === identity.clusterId ? 'this cluster already' : 'another cluster'
+      throw new RaftwayError(
+        'MEMBER_EXISTS',
+        `the node at ${peer} (${from.name}) belongs to ${which}`,
+      )
+    }
+    const { clusterId: _fresh, ...address } = from
+    const members = await membership.admit(address)
+    const body = { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
+    await transport.call(peer, { type: 'invite', body }, MEMBER_CALL_MS)
+    return address
+  }
+
+  /** NOT_LEADER, MEMBER_NOT_FOUND, and as `MembershipChanges.remove`. */
+  async remove(name: string): Promise<void> {
+    const { identity, self, leadership, membership, transport, logger } = this.#parts
+    leadership.assertLeading()
+    const member = [...this.#parts.state().members.values()].find((one) => one.name === name)
+    await membership.remove(name)
+    if (member === undefined || member.id === self.id) return
+    // It no longer hears of commits, its own removal among them; if it is down, nobody needs to tell it.
+    transport
+      .call(member.peer, { type: 'removed', body: identity.clusterId }, MEMBER_CALL_MS)
+      .catch((error: unknown) =>
+        logger.info({ member: name, err: error }, 'a removed member did not hear of it'),
+      )
+  }
+
+  /** NOT_LEADER, MEMBER_NOT_FOUND, and as `MembershipChanges.promote`. */
+  async promote(name: string): Promise<void> {
+    this.#parts.leadership.assertLeading()
+    await this.#parts.membership.promote(name)
+  }
+
+  /** What another node asks. MEMBERSHIP_REFUSED for what only a node without a cluster answers. */
+  async onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
+    const { identity, self } = this.#parts
+    if (call.type === 'hello') return { members: [...this.#parts.state().members.values()] }
+    if (call.type === 'join') return this.#onJoin(call)
+    if (call.type === 'removed') return this.#onRemoved(from, call.body)
+    throw new RaftwayError(
+      'MEMBERSHIP_REFUSED',
+      `${self.name} belongs to cluster ${identity.clusterId}`,
+    )
+  }
+
+  async #onJoin(call: PeerNote): Promise<unknown> {
+    const { identity, leadership, membership, transport, electionMs } = this.#parts
+    if (!leadership.isLeading) {
+      const leader = leadership.leader()
+      if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
+      const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS)
+      return body
+    }
+    const address = parseNodeAddress(call.body)
+    if (address === null)
+      throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
+    await leadership.untilWritable(electionMs)
+    const members = await membership.admit(address)
+    return { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
+  }
+
+  #onRemoved(from: PeerIdentity, clusterId: unknown): null {
+    const isMember = this.#parts.state().members.has(from.id)
+    if (isMember && clusterId === this.#parts.identity.clusterId) this.#parts.onRemoved()
+    return null
+  }
+}

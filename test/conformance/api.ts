@@ -205,6 +205,18 @@ function guardTests(subject: Subject): void {
     const history = await call(subject().leader, 'GET /v1/history?kind=Api&name=once')
     expect(history.body.items).toHaveLength(1)
   })
+
+  test('a repeat is answered as the first time, whatever happened to the definition since', async () => {
+    const headers = { 'idempotency-key': 'long-ago' }
+    await put(subject().leader, 'long-ago')
+    const first = await put(subject().leader, 'long-ago', { labels: { a: 'b' } }, headers)
+    expect(first.body.createdRevision).toBeLessThan(first.body.revision)
+    await call(subject().leader, 'DELETE /v1/apis/long-ago')
+    await put(subject().leader, 'long-ago')
+    const repeat = await put(subject().leader, 'long-ago', { labels: { a: 'b' } }, headers)
+    expect(repeat.body).toEqual(first.body)
+    expect(repeat.headers['raftway-revision']).toBe(first.headers['raftway-revision'])
+  })
 }
 
 function badInputTests(subject: Subject): void {

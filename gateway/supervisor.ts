@@ -124,7 +124,7 @@ export class Supervisor {
     this.#served.restore(loaded, loaded.isTrusted ? null : await this.#loadCheck())
     this.#source = 'last-good-file'
     this.#step += 1
-    const isPlain = loaded.isTrusted && loaded.inForce.size === 0 && loaded.refused.length === 0
+    const isPlain = loaded.isTrusted && loaded.inForce.size === 0 && loaded.refused.size === 0
     const parts = isPlain && loaded.bytes !== null ? [shared(loaded.bytes)] : this.#served.whole()
     this.#pool.giveAll(parts, this.#position())
     const fields = { revision: loaded.revision, definitions: loaded.texts.size }

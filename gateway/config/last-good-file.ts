@@ -30,8 +30,8 @@ export type SavedConfig = {
   readonly texts: ReadonlyMap<string, string>
   /** Key → text of the last good form, of what cannot be used as it is. */
   readonly inForce: ReadonlyMap<string, string>
-  /** Keys that this version's schemas refuse. */
-  readonly refused: readonly string[]
+  /** Key → why this version's schemas refuse it. */
+  readonly refused: ReadonlyMap<string, string>
 }
 
 export type LoadedConfig = SavedConfig & {
@@ -161,7 +161,7 @@ export class LastGoodFile {
       hash: config.hash,
       count: config.texts.size,
       inForce: config.inForce.size,
-      refused: config.refused,
+      refused: [...config.refused],
     })
     const file = await open(temporary, 'w')
     let sha256: string
@@ -239,7 +239,7 @@ export class LastGoodFile {
       hash: last.hash,
       texts: byKey,
       inForce: new Map(inForce.map((text) => [keyOfText(text), text])),
-      refused: header.refused,
+      refused: new Map(header.refused),
       isTrusted: header.version === VERSION,
       bytes: changes.length === 0 ? bytes : null,
     }

@@ -19,8 +19,8 @@ export type LastGoodHeader = {
   readonly hash: string
   readonly count: number
   readonly inForce: number
-  /** Keys of definitions that this version's schemas refuse. */
-  readonly refused: readonly string[]
+  /** Keys of definitions that this version's schemas refuse, and why. */
+  readonly refused: readonly (readonly [key: string, reason: string])[]
   readonly sha256: string
 }
 

@@ -37,15 +37,16 @@ export class ServedConfig {
   restore(loaded: LoadedConfig, check: CheckText | null): void {
     this.mirror.restore(loaded)
     for (const [key, text] of loaded.inForce) this.#inForce.set(key, text)
-    for (const key of loaded.refused) this.#refused.set(key, 'refused by the schemas before')
-    // Until the workers have tried, what something stands in for is taken to be unusable still.
-    this.#uncompiledKeys = new Set(loaded.inForce.keys())
-    if (check === null) return
-    this.#refused.clear()
-    for (const [key, text] of loaded.texts) {
-      const reason = check(text)
+    for (const [key, text] of check === null ? [] : loaded.texts) {
+      const reason = check?.(text) ?? null
       if (reason !== null) this.#refused.set(key, reason)
     }
+    if (check === null) {
+      for (const [key, reason] of loaded.refused) this.#refused.set(key, reason)
+    }
+    // Until the workers have tried, what something stands in for is taken to be unusable still.
+    const standIns = [...loaded.inForce.keys()].filter((key) => !this.#refused.has(key))
+    this.#uncompiledKeys = new Set(standIns)
   }
 
   /** One step of the mirror as the workers are to see it. `reasons`: key → why a put cannot be used. */
@@ -103,9 +104,9 @@ export class ServedConfig {
     const puts: string[] = []
     const heldBack: string[] = []
     for (const [key, text] of this.mirror.texts) {
-      const isUncompiled = this.#uncompiledKeys.has(key)
-      if (isUncompiled) heldBack.push(text)
-      if (!isUncompiled && !this.#refused.has(key)) puts.push(text)
+      if (this.#refused.has(key)) continue
+      if (this.#uncompiledKeys.has(key)) heldBack.push(text)
+      else puts.push(text)
     }
     puts.push(...this.#inForce.values())
     const gone = [...this.#inForce.keys()].filter((key) => !this.mirror.texts.has(key))
@@ -118,7 +119,7 @@ export class ServedConfig {
   saved(): SavedConfig | null {
     const { revision, hash, texts } = this.mirror
     if (revision === null) return null
-    return { revision, hash, texts, inForce: this.#inForce, refused: [...this.#refused.keys()] }
+    return { revision, hash, texts, inForce: this.#inForce, refused: this.#refused }
   }
 
   get revision(): number {

@@ -136,6 +136,11 @@ export class NodeExchange implements Exchange {
     return this.#response.headersSent && !this.#response.writableFinished
   }
 
+  /** Whether everything about it is over, so that its connection has nothing under way. */
+  isDone(): boolean {
+    return this.#isOver && this.#response.writableFinished && this.#request.complete
+  }
+
   flushHead(): void {
     if (!this.#hasWritten && !this.#isOver) this.#response.flushHeaders()
   }
@@ -158,6 +163,8 @@ export class NodeExchange implements Exchange {
   }
 
   closed(): void {
+    // A reply that began before its worker was told to stop did not say that the connection closes.
+    if (this.#isOver && this.#closesAfter()) this.#request.socket.end()
     if (this.#isOver) return
     this.#isOver = true
     this.#handler?.onAbort()

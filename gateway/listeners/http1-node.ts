@@ -41,6 +41,7 @@ type OwnedSocket = Socket & { facts?: ConnectionFacts; isRefused?: boolean; curr
 export class Http1NodeListener {
   readonly #parts: ListenerParts
   readonly #server: Server
+  readonly #sockets = new Set<OwnedSocket>()
   #isDraining = false
   readonly #closesAfter = (): boolean => this.#isDraining
 
@@ -58,6 +59,10 @@ export class Http1NodeListener {
       noDelay: true,
     })
     this.#server.maxHeadersCount = 0
+    this.#server.on('connection', (socket: OwnedSocket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server.on('request', (request, response) => this.#accept(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#accept(request, response, true))
     this.#server.on('checkExpectation', (request, response) => {
@@ -94,7 +99,10 @@ export class Http1NodeListener {
     this.#isDraining = true
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
-      this.#server.closeIdleConnections()
+      // Node counts a connection that has not sent anything yet among the busy ones.
+      for (const socket of this.#sockets) {
+        if (socket.current?.isDone() ?? socket.bytesRead === 0) socket.destroy()
+      }
     })
   }
 

@@ -85,17 +85,14 @@ test.each(['chunked', 'sized'] as const)(
     const seen = createHash('sha256')
     let read = 0
     let letRead: () => void = () => {}
-    const mayRead = new Promise<void>((resolve) => {
-      letRead = resolve
-    })
     const port = await gatewayTo((incoming, response) => {
-      void mayRead.then(() => {
+      letRead = () => {
         incoming.on('data', (piece: Buffer) => {
           read += piece.length
           seen.update(piece)
         })
         incoming.on('end', () => response.end(seen.digest('hex')))
-      })
+      }
     })
     const before = process.memoryUsage().rss
     const headers =

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { DefinitionChange } from '../../../shared/changes.ts'
 import { ConfigHash } from '../../../shared/config-hash.ts'

@@ -32,7 +32,7 @@ export async function startRawTarget(
     sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
-    socket.on('data', (data) => onData(socket, data))
+    socket.on('data', (data: Buffer) => onData(socket, data))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
   const { port } = server.address() as AddressInfo

@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
+import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { api, targets } from '../support/definitions.ts'
 import { startOneWorker, type OneWorker } from '../support/one-worker.ts'
 import { startTarget, type TestTarget } from '../support/target.ts'
@@ -17,7 +18,7 @@ async function named(name: string): Promise<TestTarget> {
   return started
 }
 
-async function worker(...definitions: Parameters<typeof startOneWorker>): Promise<OneWorker> {
+async function worker(...definitions: readonly DefinitionInput[]): Promise<OneWorker> {
   const started = await startOneWorker(...definitions)
   closing.push(() => started.stop())
   return started

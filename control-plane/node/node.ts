@@ -29,6 +29,7 @@ import { NodeState } from './node-state.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { Snapshots } from './snapshots.ts'
+import { TableCompiler } from './table-compiler.ts'
 import { Waiters } from './waiters.ts'
 
 const LEARNER_CHECK_MS = 100
@@ -51,6 +52,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #leadership: Leadership
   readonly #view: ClusterView
   readonly #housekeeping: Housekeeping
+  readonly #compiler: TableCompiler
   readonly #applied: Waiters
   readonly #revisions: Waiters
   readonly #onChange = new Set<(change: AppliedChange) => void>()
@@ -124,9 +126,8 @@ export class Node implements ControlPlane, PeerHandler {
     })
     this.#view = new ClusterView({ ...parts, raw: this.#raw, applier: this.#applier })
     this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
-    this.#setPeers()
-    this.#startTimers()
-    this.#campaignIfAlone()
+    this.#compiler = new TableCompiler(clock, this.#applier, (error) => this.#fail(error))
+    this.#begin()
   }
 
   get isLeader(): boolean {
@@ -313,6 +314,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#leadership.onApplied(batch.appliedTerm)
     this.#revisions.reach(this.#applier.state.revision)
     this.#applied.reach(batch.appliedIndex)
+    this.#compiler.wake()
     await this.#parts.store.apply(batch)
   }
 
@@ -330,6 +332,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#revisions.reach(restored.revision)
     this.#applied.reach(restored.appliedIndex)
     for (const hear of this.#onReset) hear()
+    this.#compiler.wake()
     return restored
   }
 
@@ -383,8 +386,11 @@ export class Node implements ControlPlane, PeerHandler {
     )
   }
 
-  /** A cluster of one has nobody to wait for. */
-  #campaignIfAlone(): void {
+  #begin(): void {
+    this.#compiler.wake()
+    this.#setPeers()
+    this.#startTimers()
+    // A cluster of one has nobody to wait for.
     const { voters, votersOutgoing } = this.#applier.confState
     if (voters.length !== 1 || voters[0] !== this.self.id || votersOutgoing.length > 0) return
     this.#raw.campaign()

@@ -6,13 +6,17 @@ import type { Clock } from '../clock.ts'
 import type { WriteAnswer, WriteCommand, WriteRequest, WriteResult } from '../ports.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import { encodeCommand } from '../state-machine/command.ts'
-import { Speculation } from '../state-machine/propose.ts'
+import { Speculation, type Plan } from '../state-machine/propose.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
+import { inSlices } from './slices.ts'
 
 type Pending = {
   readonly resolve: (result: Extract<WriteResult, { ok: true }>) => void
   readonly reject: (error: Error) => void
 }
+
+/** Up to this many operations a write is planned in one go. */
+const SMALL_WRITE_OPERATIONS = 32
 
 /**
  * Writes on their way through the log of the leader. Each is planned against the state that the writes before it
@@ -29,6 +33,8 @@ export class Proposals {
   readonly #pending = new Map<string, Pending[]>()
   readonly #inFlight = new Map<WriteCommand['key'], number>()
   #bytes = 0
+  /** A large write is being planned; the others wait for it. */
+  #planning: Promise<void> | null = null
 
   /**
    * `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon;
@@ -53,31 +59,30 @@ export class Proposals {
    * DEFINITION_NOT_FOUND, INVALID_REQUEST, OVERLOADED; WRITE_UNCERTAIN when leadership was lost on the way.
    * `configAtRollback` is the config that a rollback asks for, null for other writes.
    */
-  write(
+  async write(
     request: WriteRequest,
     configAtRollback: readonly Definition[] | null,
   ): Promise<WriteAnswer> {
-    const { command, predicted, unchanged } = this.#speculation.plan(request, {
+    while (this.#planning !== null) await this.#planning
+    const context = {
       atMs: this.#clock.now(),
       key: request.key ?? randomUUID(),
       fingerprint: fingerprintOf(request),
       configAtRollback,
-    })
-    if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
-    if (command === null) return this.#onceApplied({ ...predicted, unchanged })
-    const payload = encodeCommand(command)
-    if (this.#bytes + payload.length > UNCOMMITTED_BYTES_MAX / 2) {
-      throw new RaftwayError(
-        'OVERLOADED',
-        `more than ${UNCOMMITTED_BYTES_MAX / 2} bytes of writes wait to commit`,
-      )
     }
-    this.#bytes += payload.length
-    this.#inFlight.set(command.key, (this.#inFlight.get(command.key) ?? 0) + payload.length)
-    this.#speculation.taken(command)
-    this.#gathered.push({ command, payload })
-    this.#wake()
-    return this.#settlement(command.key)
+    // A small write is planned at once, so that all that arrive together share a batch.
+    if (isSmall(request)) return this.#carryOut(request, this.#speculation.plan(request, context))
+    const turn = Promise.withResolvers<void>()
+    this.#planning = turn.promise
+    let answer: Promise<WriteAnswer>
+    try {
+      const plan = await inSlices(this.#clock, this.#speculation.planInSteps(request, context))
+      answer = this.#carryOut(request, plan)
+    } finally {
+      this.#planning = null
+      turn.resolve()
+    }
+    return answer
   }
 
   /** Hands what was gathered to the core, as one batch in order. */
@@ -116,6 +121,23 @@ export class Proposals {
     for (const { reject } of pending) reject(error)
   }
 
+  /** Must follow the plan without a pause: what is planned next is planned on top of it. */
+  #carryOut(request: WriteRequest, { command, predicted, unchanged }: Plan): Promise<WriteAnswer> {
+    if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
+    if (command === null) return this.#onceApplied({ ...predicted, unchanged })
+    const payload = encodeCommand(command)
+    if (this.#bytes + payload.length > UNCOMMITTED_BYTES_MAX / 2) {
+      const detail = `more than ${UNCOMMITTED_BYTES_MAX / 2} bytes of writes wait to commit`
+      throw new RaftwayError('OVERLOADED', detail)
+    }
+    this.#bytes += payload.length
+    this.#inFlight.set(command.key, (this.#inFlight.get(command.key) ?? 0) + payload.length)
+    this.#speculation.taken(command)
+    this.#gathered.push({ command, payload })
+    this.#wake()
+    return this.#settlement(command.key)
+  }
+
   /** An answer that needs no entry of its own still rests on the writes in flight before it. */
   async #onceApplied(answer: WriteAnswer): Promise<WriteAnswer> {
     await this.#untilRevision(answer.revision)
@@ -132,6 +154,10 @@ export class Proposals {
       this.#pending.set(key, waiting)
     })
   }
+}
+
+function isSmall({ action }: WriteRequest): boolean {
+  return action.type === 'operations' && action.operations.length <= SMALL_WRITE_OPERATIONS
 }
 
 /** What makes two requests the same write. */

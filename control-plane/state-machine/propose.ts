@@ -2,7 +2,12 @@ import { definitionKey } from '../../shared/changes.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import { ISSUES_MAX } from '../../shared/limits.ts'
-import { applyChanges, type RoutingTable } from '../../shared/routing/table.ts'
+import {
+  applyChanges,
+  applyInSteps,
+  runToEnd,
+  type RoutingTable,
+} from '../../shared/routing/table.ts'
 import type { CompileIssue } from '../../shared/routing/types.ts'
 import type { HistoryChange, OperationResult, WriteCommand, WriteRequest } from '../ports.ts'
 import { expandAction, type Expanded } from './expand.ts'
@@ -64,6 +69,8 @@ export class Speculation {
   readonly #byKey = new Map<string, Step>()
   /** The plan made last; taken as it is if nothing came in between. */
   #planned: Step | null = null
+  /** Counts what voids a plan in the making. */
+  #epoch = 0
 
   constructor(state: ReplicatedState) {
     this.#state = state
@@ -85,6 +92,27 @@ export class Speculation {
    * DEFINITION_NOT_FOUND (`extra.currentRevision`), IDEMPOTENCY_KEY_REUSED, INVALID_REQUEST.
    */
   plan(request: WriteRequest, context: PlanContext): Plan {
+    return runToEnd(this.planInSteps(request, context))
+  }
+
+  /**
+   * `plan` for a request of many definitions: yields between them, so that the node can do other things. Nothing may be
+   * taken meanwhile. What is settled meanwhile does no harm; if it was not what was expected, planning begins again.
+   */
+  *planInSteps(request: WriteRequest, context: PlanContext): Generator<undefined, Plan> {
+    for (;;) {
+      const epoch = this.#epoch
+      const plan = yield* this.#planOnce(request, context, epoch)
+      if (plan !== null) return plan
+    }
+  }
+
+  /** Null: what the plan rested on is gone. */
+  *#planOnce(
+    request: WriteRequest,
+    context: PlanContext,
+    epoch: number,
+  ): Generator<undefined, Plan | null> {
     const repeat = this.#findRepeat(context)
     if (repeat !== null) return repeat
     const expanded = expandAction(request.action, this.#overlay, context.configAtRollback)
@@ -104,7 +132,8 @@ export class Speculation {
       return { command: null, predicted: { revision: this.revision, results: [] }, unchanged: true }
     }
     const { revision, results, changes } = transaction
-    const compiled = applyChanges(this.#table(), changes.map(definitionChange))
+    const compiled = yield* applyInSteps(this.#table(), changes.map(definitionChange))
+    if (this.#epoch !== epoch) return null
     if (!compiled.ok) throw compileError(compiled.issues, expanded)
     this.#planned = { command, revision, results, changes, table: compiled.table }
     return { command, predicted: { revision, results }, unchanged: false }
@@ -119,9 +148,12 @@ export class Speculation {
 
   /** A command was applied to the state, whoever proposed it. Call in order, after each. */
   settled(command: WriteCommand): void {
-    this.#planned = null
     const oldest = this.#inFlight.first
-    if (oldest === undefined) return
+    if (oldest === undefined) {
+      // A write that nobody here took: whatever was planned, was planned without it.
+      this.#forgetPlans()
+      return
+    }
     const isExpected =
       oldest.command.key === command.key && oldest.command.fingerprint === command.fingerprint
     if (isExpected) {
@@ -131,11 +163,12 @@ export class Speculation {
     }
     // Something else was applied, or with another outcome: what is in flight is worked out anew on what stands now.
     if (!isExpected || oldest.revision !== this.#state.revision) this.#rework()
+    else this.#state.adoptTable(oldest.table, oldest.revision)
   }
 
   /** Leadership changed: nothing is known of what is in flight any more. */
   reset(): void {
-    this.#planned = null
+    this.#forgetPlans()
     this.#inFlight.takeAll()
     this.#byKey.clear()
     this.#overlay.clear()
@@ -193,7 +226,13 @@ export class Speculation {
     return { command, revision, results, changes, table }
   }
 
+  #forgetPlans(): void {
+    this.#planned = null
+    this.#epoch++
+  }
+
   #rework(): void {
+    this.#forgetPlans()
     const steps = this.#inFlight.takeAll()
     this.#byKey.clear()
     this.#overlay.clear()

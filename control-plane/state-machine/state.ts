@@ -1,3 +1,4 @@
+import { assert } from '../../shared/assert.ts'
 import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
@@ -38,6 +39,9 @@ export class ReplicatedState {
   #revision: number
   #compactedRevision: number
   #table: RoutingTable
+  /** Changes that the table does not have yet, oldest first, from `#uncompiledAt` on. */
+  #uncompiled: DefinitionChange[] = []
+  #uncompiledAt = 0
 
   /** A state without definitions or members at revision 0, or the one that `parts` describe. */
   constructor(parts: RestoredState | null = null) {
@@ -48,8 +52,9 @@ export class ReplicatedState {
     this.#hash = this.#sum.toHex()
     this.#revision = parts?.revision ?? 0
     this.#compactedRevision = parts?.compactedRevision ?? 0
-    const puts = this.#definitions.list().map((definition) => ({ op: 'put', definition }) as const)
-    this.#table = adoptChanges(EMPTY_TABLE, puts).table
+    this.#table = EMPTY_TABLE
+    for (const definition of this.#definitions.list())
+      this.#uncompiled.push({ op: 'put', definition })
   }
 
   /** Continues from what a store or a snapshot holds; `parts.hash` must be the sum over `parts.definitions`. */
@@ -80,9 +85,39 @@ export class ReplicatedState {
     return this.#members
   }
 
-  /** Immutable: the next change makes another one. */
+  /**
+   * The routing table of the state; immutable, the next change makes another one. Compiles whatever `compileSome` has
+   * not come to yet.
+   */
   get table(): RoutingTable {
+    this.compileSome(Number.MAX_SAFE_INTEGER)
     return this.#table
+  }
+
+  /**
+   * Brings up to `count` changes into the table, and says how many are left. The table decides nothing, so it may come
+   * later than the state: a node that only follows compiles in its own time.
+   */
+  compileSome(count: number): number {
+    const changes = this.#uncompiled.slice(this.#uncompiledAt, this.#uncompiledAt + count)
+    // If the leader knows more than this version, what cannot be used here is quarantined in the table, and the
+    // definitions stand: they are decided by the commands alone.
+    if (changes.length > 0) this.#table = adoptChanges(this.#table, changes).table
+    this.#uncompiledAt += changes.length
+    const left = this.#uncompiled.length - this.#uncompiledAt
+    if (left === 0 && this.#uncompiledAt > 0) {
+      this.#uncompiled = []
+      this.#uncompiledAt = 0
+    }
+    return left
+  }
+
+  /** Takes over the table of this very revision from whoever has compiled it before. */
+  adoptTable(table: RoutingTable, revision: number): void {
+    assert(revision === this.#revision, 'a table is adopted at its own revision')
+    this.#table = table
+    this.#uncompiled = []
+    this.#uncompiledAt = 0
   }
 
   get(kind: Kind, name: string): Definition | undefined {
@@ -138,9 +173,7 @@ export class ReplicatedState {
     this.#revision = revision
     this.#hash = this.#sum.toHex()
     const steps = changes.map(definitionChange)
-    // The leader compiled the change. If it knows more than this version, what cannot be used here is quarantined in
-    // the table, and the definitions stand: they are decided by the command alone.
-    this.#table = adoptChanges(this.#table, steps).table
+    for (const step of steps) this.#uncompiled.push(step)
     const { atMs, author, message, key, fingerprint } = command
     const result = { ok: true, revision, results, isRepeat: false } as const
     const history: HistoryRecord = { revision, atMs, author, message, changes }

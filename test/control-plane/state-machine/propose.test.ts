@@ -246,3 +246,53 @@ test('after a reset nothing in flight is known', () => {
   expect([speculation.revision, speculation.inFlightCount]).toEqual([0, 0])
   expect(refused(ops(del('Api', 'a'))).code).toBe('DEFINITION_NOT_FOUND')
 })
+
+/** Takes one step of a plan in the making, and checks that it is not over. */
+function oneStep(steps: Generator<undefined, unknown>): void {
+  expect(steps.next().done).toBe(false)
+}
+
+function toEnd(steps: ReturnType<Speculation['planInSteps']>): ReturnType<Speculation['plan']> {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+test('a plan in steps comes to the same, also when what is in flight settles meanwhile', () => {
+  const earlier = propose(ops(put(api('a'))))
+  const steps = speculation.planInSteps(ops(put(api('b')), put(api('c'))), context())
+  oneStep(steps)
+  settle(earlier)
+  const { command, predicted } = toEnd(steps)
+  expect(predicted.revision).toBe(2)
+  if (command === null) throw new Error('nothing to propose')
+  speculation.taken(command)
+  expect(settle(command)).toMatchObject({ ok: true, revision: 2 })
+  expect(state.table.routeCount).toBe(3)
+})
+
+test('a plan in steps begins again when something else was applied than it rests on', () => {
+  propose(ops(put(api('mine'))))
+  const steps = speculation.planInSteps(ops(put(api('b')), del('Api', 'mine')), context())
+  oneStep(steps)
+  // Another leader's write comes instead of the one in flight.
+  const foreign = { ...write([put(api('foreign'))]), key: 'foreign' }
+  state.apply(foreign, ++index)
+  speculation.reset()
+  speculation.settled(foreign)
+  expect(() => toEnd(steps)).toThrow('there is no Api "mine"')
+})
+
+test('the state takes over the table that a write was planned with, and others compile in their own time', () => {
+  const follower = new ReplicatedState()
+  const command = propose(ops(put(api('a')), put(api('b')), put(api('c'))))
+  settle(command)
+  follower.apply(command, index)
+  expect(state.compileSome(1)).toBe(0)
+  expect(follower.compileSome(1)).toBe(2)
+  expect(follower.compileSome(1)).toBe(1)
+  // Whoever asks gets it whole.
+  expect(follower.table.routeCount).toBe(3)
+  expect(follower.compileSome(1)).toBe(0)
+})

@@ -30,11 +30,23 @@ export type Applied =
  * Costs the size of the changes, whatever the size of the table. The given table stays as it is.
  */
 export function applyChanges(table: RoutingTable, changes: readonly DefinitionChange[]): Applied {
+  return runToEnd(applyInSteps(table, changes))
+}
+
+/**
+ * `applyChanges` for whoever must do other things in between: yields after each definition. Until it returns nothing
+ * is decided; to give it up costs nothing.
+ */
+export function* applyInSteps(
+  table: RoutingTable,
+  changes: readonly DefinitionChange[],
+): Generator<undefined, Applied> {
   const draft = new TableDraft(table)
   const issues: CompileIssue[] = []
-  const apis: { before: CompiledApi | undefined; after: CompiledApi }[] = []
+  const apis: CompiledApi[] = []
   const latest = lastOfEach(changes)
   for (const [key, change] of latest) {
+    yield
     draft.hold(key, null)
     if (change.op === 'delete') {
       if (change.kind === 'Api') draft.replaceApi(change.name, null)
@@ -46,17 +58,24 @@ export function applyChanges(table: RoutingTable, changes: readonly DefinitionCh
       draft.replaceUpstream(key, compileNamedUpstream(definition, table))
       continue
     }
-    const before = valueAt(table.apis, keyOf(definition.name))
-    const compiled = compileApi(definition, before)
+    const compiled = compileApi(definition, valueAt(table.apis, keyOf(definition.name)))
     issues.push(...compiled.issues)
     draft.replaceApi(definition.name, compiled.api)
-    apis.push({ before, after: compiled.api })
+    apis.push(compiled.api)
   }
-  for (const { after } of apis) issues.push(...missingUpstreams(draft.table, after))
+  for (const api of apis) issues.push(...missingUpstreams(draft.table, api))
   issues.push(...neededUpstreams(draft.table, latest))
-  issues.push(...unreachableRoutes(draft.table.hosts, apis))
+  issues.push(...(yield* unreachableRoutes(draft.table.hosts, draft.inCompany)))
   if (issues.length > 0) return { ok: false, issues }
   return { ok: true, table: draft.finish(), upstreamsChanged: draft.upstreamsChanged }
+}
+
+/** What a computation in steps comes to, without a pause. */
+export function runToEnd<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
 }
 
 /** The last change of each definition by its key: what the changes come to. */

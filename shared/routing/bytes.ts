@@ -7,8 +7,9 @@ export type Key = readonly number[]
 /** The key of a text. */
 export function keyOf(text: string): Key {
   shared.load(text)
+  const { bytes, length } = shared
   const key: number[] = []
-  for (let i = 0; i < shared.length; i++) key.push(shared.bytes[i] ?? 0)
+  for (let i = 0; i < length; i++) key.push(bytes[i] ?? 0)
   return key
 }
 

@@ -26,14 +26,11 @@ export function* candidatesOf(hosts: HostIndex, walk: Walk): Generator<Candidate
   }
   levels.push({ host: ANY_HOST.text, paths: hosts.any })
   for (const { host, paths } of levels) {
-    const steps = valuesAlong(paths, path, 0).reverse()
-    for (const { value: entry, at } of steps) {
-      const found = [
-        ...(at === path.length ? entry.exact : []).map((route) => ({ route, at })),
-        ...templatesFrom(entry, path, at).sort((a, b) => compareRoutes(a.route, b.route)),
-        ...entry.loose.map((route) => ({ route, at })),
-      ]
-      for (const { route, at: end } of found) yield { route, host, at: end }
+    for (const { value, at } of valuesAlong(paths, path, 0).reverse()) {
+      const found = candidatesFrom(value, path, at)
+      for (const candidate of found.sort((a, b) => compareRoutes(a.route, b.route))) {
+        yield { ...candidate, host }
+      }
     }
   }
 }
@@ -41,9 +38,7 @@ export function* candidatesOf(hosts: HostIndex, walk: Walk): Generator<Candidate
 /** Every route of a host in the order of trial, whatever the request. */
 export function routesOf(paths: PathIndex): RouteEntry[] {
   const routes: RouteEntry[] = []
-  for (const [, { exact, ends, open, loose, wild }] of entries(paths)) {
-    routes.push(...exact, ...ends, ...open, ...loose, ...routesOf(wild))
-  }
+  for (const [, entry] of entries(paths)) routes.push(...entry.routes, ...routesOf(entry.wild))
   return routes.sort(compareRoutes)
 }
 
@@ -81,17 +76,18 @@ function valuesAlong<V>(
   return values
 }
 
-function templatesFrom(
+/** Exact paths and templates are left out where the path does not end with them: they would only be noise. */
+function candidatesFrom(
   entry: PathEntry,
   path: ByteScratch,
   at: number,
 ): { route: RouteEntry; at: number }[] {
-  const here = at === path.length ? [...entry.ends, ...entry.open] : entry.open
-  const templates = here.map((route) => ({ route, at }))
+  const here = entry.routes.filter(({ end }) => end !== 'end' || at === path.length)
+  const found = here.map((route) => ({ route, at }))
   const end = endOfSegment(path, at)
-  if (end === at) return templates
+  if (end === at) return found
   for (const step of valuesAlong(entry.wild, path, end)) {
-    templates.push(...templatesFrom(step.value, path, step.at))
+    found.push(...candidatesFrom(step.value, path, step.at))
   }
-  return templates
+  return found
 }

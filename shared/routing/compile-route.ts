@@ -73,9 +73,10 @@ function compilePath(spec: RouteSpec, report: Report): CompiledPath | null {
   }
   if (match === 'template') return compileTemplatePath(path, report)
   const literal = match === 'prefix' ? withoutTrailingSlash(path) : path
-  const end = match === 'exact' ? 'end' : 'loose'
-  return { texts: [literal], end, regex: null }
+  return { texts: [literal], end: ENDS[match], regex: null }
 }
+
+const ENDS = { exact: 'end', prefix: 'segment', 'text-prefix': 'rest' } as const
 
 function compileRegexPath(path: string, report: Report): CompiledPath | null {
   const compiled = compileRegex(path)
@@ -84,7 +85,7 @@ function compileRegexPath(path: string, report: Report): CompiledPath | null {
     return null
   }
   const { regex } = compiled
-  return { texts: [regex.literal], end: 'loose', regex }
+  return { texts: [regex.literal], end: 'expression', regex }
 }
 
 function compileTemplatePath(path: string, report: Report): CompiledPath | null {

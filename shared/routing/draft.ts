@@ -37,10 +37,14 @@ export type RoutingTable = {
   readonly upstreamMemo: Map<string, CompiledUpstream>
 }
 
+/** A route on one of its hosts. */
+export type PlacedRoute = { readonly route: RouteEntry; readonly host: HostPattern }
+
 /** The next table while it is being made. Owns what it makes until `finish`; the table it began with stays as it is. */
 export class TableDraft {
   readonly #edit = newEdit()
   readonly #changedKeys = new Set<string>()
+  readonly #inCompany: PlacedRoute[] = []
   readonly #table: Mutable<RoutingTable>
 
   constructor(table: RoutingTable) {
@@ -62,15 +66,24 @@ export class TableDraft {
     return [...this.#changedKeys]
   }
 
+  /** Routes that met others at their place when they came in: only among these can there be an unreachable one. */
+  get inCompany(): readonly PlacedRoute[] {
+    return this.#inCompany
+  }
+
   /** Replaces an Api; null takes it away. What both forms share is not touched. */
   replaceApi(name: string, after: CompiledApi | null): void {
-    const before = valueAt(this.#table.apis, keyOf(name)) ?? null
+    const table = this.#table
+    let before: CompiledApi | null = null
+    const change = (old: CompiledApi | undefined): CompiledApi | undefined => {
+      before = old ?? null
+      return after ?? undefined
+    }
+    table.apis = update(table.apis, keyOf(name), change, this.#edit)
     this.#moveRoutes(before, after)
     this.#moveUpstreams(before, after)
     this.#moveReferences(name, before, after)
-    const table = this.#table
-    table.apis = update(table.apis, keyOf(name), () => after ?? undefined, this.#edit)
-    table.routeCount += (after?.routes.length ?? 0) - (before?.routes.length ?? 0)
+    table.routeCount += routeCount(after) - routeCount(before)
     table.definitionCount += count(after) - count(before)
   }
 
@@ -115,11 +128,14 @@ export class TableDraft {
 
   #moveOnHost(host: HostPattern, gone: readonly RouteEntry[], come: readonly RouteEntry[]): void {
     if (gone.length + come.length === 0) return
+    const onCompany = (route: RouteEntry): void => {
+      this.#inCompany.push({ route, host })
+    }
     const change = (paths: PathIndex): PathIndex => {
       let here = paths
       // First out, then in: a route's old and new form would stand at the same place in the order.
       for (const route of gone) here = removeRoute(here, route, this.#edit)
-      for (const route of come) here = insertRoute(here, route, this.#edit)
+      for (const route of come) here = insertRoute(here, route, this.#edit, onCompany)
       return here
     }
     this.#table.hosts = updateHost(this.#table.hosts, host, change, this.#edit)
@@ -134,10 +150,11 @@ export class TableDraft {
   }
 
   #putUpstream(key: string, after: CompiledUpstream | null): void {
-    const value = after ?? undefined
-    if (valueAt(this.#table.upstreams, keyOf(key)) === value) return
-    this.#changedKeys.add(key)
-    this.#table.upstreams = update(this.#table.upstreams, keyOf(key), () => value, this.#edit)
+    const change = (before: CompiledUpstream | undefined): CompiledUpstream | undefined => {
+      if (before !== (after ?? undefined)) this.#changedKeys.add(key)
+      return after ?? undefined
+    }
+    this.#table.upstreams = update(this.#table.upstreams, keyOf(key), change, this.#edit)
   }
 
   #moveReferences(name: string, before: CompiledApi | null, after: CompiledApi | null): void {
@@ -157,6 +174,10 @@ export class TableDraft {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+function routeCount(api: CompiledApi | null): number {
+  return api?.routes.length ?? 0
+}
 
 function count(definition: object | null): number {
   return definition === null ? 0 : 1

@@ -1,3 +1,4 @@
+import { unreachable } from '../assert.ts'
 import { ByteScratch } from './bytes.ts'
 import type { HostEntry, HostIndex } from './host-index.ts'
 import type { PathEntry, PathIndex } from './path-index.ts'
@@ -68,7 +69,7 @@ function findFrom(node: Node<PathEntry>, walk: Walk, at: number): RouteEntry | n
     const found = child === null ? null : findFrom(child, walk, end)
     if (found !== null) return found
   }
-  return node.value === undefined ? null : findInEntry(node.value, walk, end)
+  return node.value === undefined ? null : bestInEntry(node.value, walk, end, null)
 }
 
 /**
@@ -94,40 +95,42 @@ export function endOfSegment({ bytes, length }: ByteScratch, at: number): number
 
 /** Whether a route takes the path, whose literal texts up to `at` are known to fit. */
 export function acceptsRest(route: RouteEntry, walk: Walk, at: number): boolean {
-  if (route.regex !== null) return route.regex.test(walk.request.path)
-  if (route.match !== 'prefix' || at === walk.path.length) return true
-  return walk.path.bytes[at] === SLASH
+  switch (route.end) {
+    case 'end':
+      return at === walk.path.length
+    case 'segment':
+      return at === walk.path.length || walk.path.bytes[at] === SLASH
+    case 'rest':
+      return true
+    case 'expression':
+      return route.regex?.test(walk.request.path) ?? false
+    default:
+      return unreachable(route.end)
+  }
 }
 
-function findInEntry(entry: PathEntry, walk: Walk, at: number): RouteEntry | null {
-  if (at === walk.path.length) {
-    for (const route of entry.exact) if (acceptsRequest(route, walk.request)) return route
-  }
-  const template = bestTemplate(entry, walk, at, null)
-  if (template !== null) return template
-  for (const route of entry.loose) {
-    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) return route
-  }
-  return null
-}
-
-/** The first in order of `best` and the templates that take the request from this entry on. */
-function bestTemplate(
+/** The first in order of `best` and the routes that take the request from this entry on. */
+function bestInEntry(
   entry: PathEntry,
   walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
   let first = best
-  if (at === walk.path.length) first = firstOf(entry.ends, walk, at, first)
-  first = firstOf(entry.open, walk, at, first)
+  for (const route of entry.routes) {
+    if (best !== null && compareRoutes(best, route) < 0) break
+    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) {
+      first = route
+      break
+    }
+  }
   if (entry.wild === null) return first
   const end = endOfSegment(walk.path, at)
-  return end === at ? first : bestTemplateBelow(entry.wild, walk, end, first)
+  return end === at ? first : bestBelow(entry.wild, walk, end, first)
 }
 
 /** Behind a parameter every text that the path follows counts, not only the longest. */
-function bestTemplateBelow(
+function bestBelow(
   node: Node<PathEntry>,
   walk: Walk,
   at: number,
@@ -135,21 +138,8 @@ function bestTemplateBelow(
 ): RouteEntry | null {
   const end = followNode(node, walk.path, at)
   if (end < 0) return best
-  const first = node.value === undefined ? best : bestTemplate(node.value, walk, end, best)
+  const first = node.value === undefined ? best : bestInEntry(node.value, walk, end, best)
   if (end === walk.path.length) return first
   const child = childOf(node, walk.path.bytes[end] ?? 0)
-  return child === null ? first : bestTemplateBelow(child, walk, end, first)
-}
-
-function firstOf(
-  routes: readonly RouteEntry[],
-  walk: Walk,
-  at: number,
-  best: RouteEntry | null,
-): RouteEntry | null {
-  for (const route of routes) {
-    if (best !== null && compareRoutes(best, route) < 0) return best
-    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) return route
-  }
-  return best
+  return child === null ? first : bestBelow(child, walk, end, first)
 }

@@ -3,14 +3,15 @@ import { textOf, type Key } from './bytes.ts'
 /**
  * A persistent map from texts to values: a radix tree whose edges carry as many bytes as have no fork in them. The one
  * structure under the routing table. A change copies the nodes from the root to the changed one and shares the rest,
- * so that its cost depends on the length of the key and not on the number of keys. Children are sorted by the byte
- * that they begin with, so entries come in the order of their keys.
+ * so that its cost depends on the length of the key and not on the number of keys. A child stands at the place that
+ * its first byte says, so that finding it takes no search, and entries come in the order of their keys.
  *
  *     pets, petshop, plan      p ─┬─ ets ● ── hop ●
  *                                 └─ lan ●
  *
  * A large tree is read from memory that no cache holds, so what counts is how many objects a step touches: the node,
- * its branches, and its label only where that has more than the byte that led to the node (test/bench/table.ts).
+ * one place among its children, and its label only where that has more than the byte that led to the node
+ * (test/bench/table.ts).
  */
 export type Tree<V> = Node<V> | null
 
@@ -21,13 +22,16 @@ export type Node<V> = {
   size: number
   /** Present at keys, absent at forks. A node without value has at least two children. */
   value: V | undefined
-  branches: Branches<V>
+  /** The byte that the first of `children` stands for. */
+  low: number
+  /** One place for each byte from `low` to the highest that a label begins with; the first and last are taken. */
+  children: Children<V>
   /** The bytes between the parent's key and this node's. Empty only in a root. */
   label: Key
 }
 
-/** By turns the first byte of a child's label, ascending, and the child. Never changed in place. */
-type Branches<V> = readonly (number | Node<V>)[]
+/** Never changed in place. */
+type Children<V> = readonly Tree<V>[]
 
 /**
  * The right to change in place what was made under the same token. One change of the table holds one token and drops
@@ -68,9 +72,8 @@ export function valueAt<V>(tree: Tree<V>, key: Key): V | undefined {
 
 /** The child whose label begins with a byte, or null. */
 export function childOf<V>(node: Node<V>, code: number): Node<V> | null {
-  const { branches } = node
-  const at = placeOf(branches, code)
-  return branches[at] === code ? childAt(branches, at) : null
+  const at = code - node.low
+  return at >= 0 && at < node.children.length ? (node.children[at] ?? null) : null
 }
 
 /** Keys and values in the order of the keys, by byte. */
@@ -81,9 +84,7 @@ export function* entries<V>(tree: Tree<V>): Generator<readonly [key: string, val
 function* entriesBelow<V>(node: Node<V>, above: Key): Generator<readonly [key: string, value: V]> {
   const key = [...above, ...node.label]
   if (node.value !== undefined) yield [textOf(key), node.value]
-  for (let at = 0; at < node.branches.length; at += 2) {
-    yield* entriesBelow(childAt(node.branches, at), key)
-  }
+  for (const child of node.children) if (child !== null) yield* entriesBelow(child, key)
 }
 
 type Step<V> = {
@@ -109,49 +110,63 @@ function updateFrom<V>(node: Tree<V>, step: Step<V>, at: number): Tree<V> {
 function updateBelow<V>(node: Node<V>, step: Step<V>, at: number): Tree<V> {
   const { edit } = step
   const code = step.key[at] ?? 0
-  const place = placeOf(node.branches, code)
-  const before = node.branches[place] === code ? childAt(node.branches, place) : null
+  const before = childOf(node, code)
   const after = updateFrom(before, step, at)
   if (after === before) return node
   const mine = owned(node, edit)
-  if (after === null) {
-    mine.branches = node.branches.toSpliced(place, 2)
-    return tidied(mine, edit)
-  }
-  mine.branches = node.branches.toSpliced(place, before === null ? 0 : 2, code, after)
-  return mine
+  setChild(mine, code, after)
+  return after === null ? tidied(mine, edit) : mine
 }
 
-/** Stands for every leaf's branches. */
-const NO_BRANCHES: readonly never[] = []
+/** Stands for the children of every leaf. */
+const NO_CHILDREN: readonly never[] = []
 
 function leafAt<V>(step: Step<V>, at: number): Node<V> | null {
   const value = step.change(undefined)
   if (value === undefined) return null
   const label = step.key.slice(at)
-  return { edit: step.edit, size: label.length, value, branches: NO_BRANCHES, label }
+  return { edit: step.edit, size: label.length, value, low: 0, children: NO_CHILDREN, label }
 }
 
 /** The key leaves the node's label inside it, after `common` bytes: a new node stands where they part. */
 function forked<V>(node: Node<V>, step: Step<V>, at: number, common: number): Node<V> {
   const leaf = leafAt(step, at + common)
   if (leaf === null) return node
-  const parent = { edit: step.edit, size: common, label: node.label.slice(0, common) }
+  const parent: Node<V> = {
+    edit: step.edit,
+    size: common,
+    value: undefined,
+    low: 0,
+    children: NO_CHILDREN,
+    label: node.label.slice(0, common),
+  }
   const below = relabelled(node, node.label.slice(common), step.edit)
-  const code = below.label[0] ?? 0
+  setChild(parent, below.label[0] ?? 0, below)
   const leafCode = leaf.label[0]
-  // The key ends where the label forks.
-  if (leafCode === undefined) return { ...parent, value: leaf.value, branches: [code, below] }
-  const branches = leafCode < code ? [leafCode, leaf, code, below] : [code, below, leafCode, leaf]
-  return { ...parent, value: undefined, branches }
+  // Without a byte left the key ends where the label forks.
+  if (leafCode === undefined) parent.value = leaf.value
+  else setChild(parent, leafCode, leaf)
+  return parent
 }
 
 /** Restores the invariant of a node that lost its value or a child: no value means at least two children. */
 function tidied<V>(node: Node<V>, edit: Edit): Tree<V> {
-  if (node.value !== undefined || node.branches.length > 2) return node
-  if (node.branches.length === 0) return null
-  const only = childAt(node.branches, 0)
-  return relabelled(only, [...node.label, ...only.label], edit)
+  if (node.value !== undefined || node.children.length > 1) return node
+  const only = node.children[0] ?? null
+  return only === null ? null : relabelled(only, [...node.label, ...only.label], edit)
+}
+
+/** Puts a child in its place, or takes it away, and keeps the children as narrow as can be. */
+function setChild<V>(node: Node<V>, code: number, child: Tree<V>): void {
+  const isFirst = node.children.length === 0
+  const low = isFirst ? code : Math.min(node.low, code)
+  const high = isFirst ? code : Math.max(node.low + node.children.length - 1, code)
+  const children: Tree<V>[] = []
+  for (let at = low; at <= high; at++) children.push(at === code ? child : childOf(node, at))
+  const first = child === null ? children.findIndex((each) => each !== null) : 0
+  const end = child === null ? children.findLastIndex((each) => each !== null) + 1 : children.length
+  node.low = first < 0 ? 0 : low + first
+  node.children = children.slice(Math.max(first, 0), end)
 }
 
 function relabelled<V>(node: Node<V>, label: Key, edit: Edit): Node<V> {
@@ -163,24 +178,8 @@ function relabelled<V>(node: Node<V>, label: Key, edit: Edit): Node<V> {
 
 function owned<V>(node: Node<V>, edit: Edit): Node<V> {
   if (node.edit === edit) return node
-  const { size, value, branches, label } = node
-  return { edit, size, value, branches, label }
-}
-
-function childAt<V>(branches: Branches<V>, at: number): Node<V> {
-  return branches[at + 1] as Node<V> // Behind each byte stands its child.
-}
-
-/** Where a byte is in branches, or where it belongs. */
-function placeOf<V>(branches: Branches<V>, code: number): number {
-  let low = 0
-  let high = branches.length >>> 1
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((branches[2 * middle] as number) < code) low = middle + 1
-    else high = middle
-  }
-  return 2 * low
+  const { size, value, low, children, label } = node
+  return { edit, size, value, low, children, label }
 }
 
 function commonLength(label: Key, key: Key, at: number): number {

@@ -1,45 +1,45 @@
-import type { CompiledApi } from './compile-api.ts'
+import type { PlacedRoute } from './draft.ts'
 import { pathsOf, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
-import { neighboursOf, type PathIndex } from './path-index.ts'
-import { compareRoutes, takesAllOf, type RouteEntry } from './routes.ts'
+import { neighboursOf } from './path-index.ts'
+import { compareRoutes, compareText, takesAllOf, type RouteEntry } from './routes.ts'
 import type { CompileIssue } from './types.ts'
 
 /**
  * Routes that will never be asked because another one of the same host and path takes everything they would. Looks
- * only at pairs with a route that is new in `after`: pairs that stood before were judged before.
+ * only at pairs with a route of `newcomers`: the others were judged before. Yields after each of them, as
+ * `applyInSteps` does.
  */
-export function unreachableRoutes(
+export function* unreachableRoutes(
   hosts: HostIndex,
-  changes: readonly { readonly before: CompiledApi | undefined; readonly after: CompiledApi }[],
-): readonly CompileIssue[] {
+  newcomers: readonly PlacedRoute[],
+): Generator<undefined, readonly CompileIssue[]> {
   const found = new Map<string, Shadow>()
-  const report: ReportPair = (later, first, host) => {
-    const known = found.get(later.id)
+  const note = (shadow: Shadow): void => {
+    const known = found.get(shadow.later.id)
     // Of several that take everything, the one that is asked first is named.
-    if (known !== undefined && compareRoutes(known.first, first) <= 0) return
-    found.set(later.id, { later, first, host })
+    if (known !== undefined && compareRoutes(known.first, shadow.first) <= 0) return
+    found.set(shadow.later.id, shadow)
   }
-  for (const { before, after } of changes) {
-    const oldHosts = before === undefined ? NOTHING : new Set(before.hosts.map(({ text }) => text))
-    const oldRoutes = before === undefined ? NOTHING : new Set(before.routes)
-    for (const host of after.hosts) {
-      const paths = pathsOf(hosts, host)
-      const isOldHost = oldHosts.has(host.text)
-      for (const route of after.routes) {
-        if (!isOldHost || !oldRoutes.has(route)) judge(paths, route, host, report)
-      }
+  for (const { route, host } of newcomers) {
+    yield
+    for (const other of neighboursOf(pathsOf(hosts, host), route)) {
+      if (other === route) continue
+      if (takesAllOf(other, route)) note({ later: route, first: other, host })
+      else if (takesAllOf(route, other)) note({ later: other, first: route, host })
     }
   }
-  return Array.from(found.values(), issueOf)
+  return [...found.values()].sort(byPlace).map(issueOf)
 }
-
-const NOTHING: ReadonlySet<unknown> = new Set()
 
 type Shadow = {
   readonly later: RouteEntry
   readonly first: RouteEntry
   readonly host: HostPattern
+}
+
+function byPlace(a: Shadow, b: Shadow): number {
+  return compareText(a.later.api, b.later.api) || a.later.at - b.later.at
 }
 
 function issueOf({ later, first, host }: Shadow): CompileIssue {
@@ -48,14 +48,4 @@ function issueOf({ later, first, host }: Shadow): CompileIssue {
     `can never be reached${where}: ` +
     `Api "${first.api}" route ${first.at} takes every such request`
   return { kind: 'Api', name: later.api, path: `spec.routes.${later.at}`, message }
-}
-
-type ReportPair = (later: RouteEntry, first: RouteEntry, host: HostPattern) => void
-
-function judge(paths: PathIndex, route: RouteEntry, host: HostPattern, report: ReportPair): void {
-  for (const other of neighboursOf(paths, route)) {
-    if (other === route) continue
-    if (takesAllOf(other, route)) report(route, other, host)
-    else if (takesAllOf(route, other)) report(other, route, host)
-  }
 }

@@ -8,9 +8,11 @@ import type { Match } from '../definitions/api.ts'
 export type RouteEntry = CompiledRoute & {
   /** Literal texts with one whole segment between each two: one unless `match` is `template`. Keys of the path index. */
   readonly texts: readonly [string, ...string[]]
-  /** What follows the texts. `loose` decides by `match`; `expression` asks `regex` about the whole path. */
-  readonly end: 'end' | 'rest' | 'expression' | 'loose'
-  /** Of a regex route, or of a template that the index cannot walk. */
+  /**
+   * What may follow the texts: nothing, nothing or further segments, anything, or what `regex` says of the whole path.
+   */
+  readonly end: 'end' | 'segment' | 'rest' | 'expression'
+  /** Of a regex route, or of a template that the index cannot walk; not null when `end` is `expression`. */
   readonly regex: Regex | null
   /** Null: every method. */
   readonly methods: readonly string[] | null

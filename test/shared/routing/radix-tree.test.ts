@@ -21,15 +21,20 @@ function sorted(map: ReadonlyMap<string, number>): (readonly [string, number])[]
   return [...map].toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 }
 
+function childrenOf(node: Node<number>): Node<number>[] {
+  return node.children.filter((child) => child !== null)
+}
+
 /** Nodes that break what `Node` promises. */
 function brokenNodes(node: Node<number>, isRoot = true): Node<number>[] {
-  const children = node.branches.filter((part) => typeof part !== 'number')
-  const codes = node.branches.filter((part) => typeof part === 'number')
+  const children = childrenOf(node)
   const isWhole =
     node.size === node.label.length &&
     (isRoot || node.size > 0) &&
     (node.value !== undefined || children.length > 1) &&
-    codes.every((code, at) => children[at]?.label[0] === code && (codes[at - 1] ?? -1) < code)
+    node.children[0] !== null &&
+    node.children.at(-1) !== null &&
+    node.children.every((child, at) => child === null || child.label[0] === node.low + at)
   return [...(isWhole ? [] : [node]), ...children.flatMap((child) => brokenNodes(child, false))]
 }
 
@@ -74,10 +79,7 @@ test('a change that changes nothing gives the same tree', () => {
 test('a change copies the way to it and shares the rest', () => {
   let tree: Tree<number> = null
   for (let i = 0; i < 1_000; i++) tree = update(tree, keyOf(`key-${i}`), () => i, newEdit())
-  const nodes = (node: Node<number>): Node<number>[] => [
-    node,
-    ...node.branches.flatMap((part) => (typeof part === 'number' ? [] : nodes(part))),
-  ]
+  const nodes = (node: Node<number>): Node<number>[] => [node, ...childrenOf(node).flatMap(nodes)]
   if (tree === null) throw new Error('has keys')
   const before = new Set(nodes(tree))
   const after = update(tree, keyOf('key-777'), () => -1, newEdit())

@@ -20,19 +20,6 @@ export function ownTerminal(): Terminal {
   }
 }
 
-/**
- * Ends this process when the one that started it is gone, if that one asked for it by RAFTWAY_PARENT=ipc: the
- * launcher and `raftway dev` do, so that nothing outlives them, not even a SIGKILL.
- */
-export function followParent(): void {
-  if (process.env['RAFTWAY_PARENT'] !== 'ipc') return
-  delete process.env['RAFTWAY_PARENT']
-  if (process.channel === undefined) return
-  process.on('disconnect', () => process.exit(1))
-  // Listening must not keep a command that is done alive.
-  process.channel.unref()
-}
-
 function takeSignals(): AbortSignal {
   const stop = new AbortController()
   let firstMs: number | null = null

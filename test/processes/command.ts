@@ -14,13 +14,15 @@ export class Command {
   out = ''
   said = ''
 
+  /** Begins a process group of its own, as a line typed at a terminal does. */
   constructor(
     file: string,
     args: readonly string[],
     cwd: string,
     env: NodeJS.ProcessEnv = process.env,
   ) {
-    this.process = spawn(file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const stdio = ['ignore', 'pipe', 'pipe'] as const
+    this.process = spawn(file, args, { cwd, env, stdio: [...stdio], detached: true })
     this.process.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.out += text
     })
@@ -35,6 +37,11 @@ export class Command {
 
   get pid(): number {
     return this.process.pid ?? 0
+  }
+
+  /** Signals the whole group, as Ctrl-C does. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal)
   }
 
   get text(): string {
@@ -68,6 +75,13 @@ export async function paste(
   const command = new Command('bash', ['-c', line], cwd)
   const { code } = await command.ended
   return Object.assign(command, { code })
+}
+
+/** Pastes a line that must work, and gives what it printed. */
+export async function pasteWell(line: string, cwd: string): Promise<string> {
+  const { code, out, text } = await paste(line, cwd)
+  if (code !== 0) throw new Error(`exit ${code} from: ${line}\n${text}`)
+  return out
 }
 
 /** Polls until `check` gives something but null and false. Fails after a minute. */

@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Command, isGone, LAUNCHER, paste, ROOT, until } from './command.ts'
+import { Command, isGone, LAUNCHER, pasteWell, ROOT, until } from './command.ts'
 
 const folders = (process.env['PATH'] ?? '').split(delimiter)
 const oldNode = folders.map((folder) => join(folder, 'node')).find(isTooOld)
@@ -63,11 +63,29 @@ describe.skipIf(oldNode === undefined)('started by a Node that is too old', () =
       () => isGone(Number(pid)),
       () => `process ${pid} to end`,
     )
+    expect(server.said).not.toContain('"stopped"')
   })
 })
 
-test('npx finds the command in the checkout', async () => {
-  const { code, out, text } = await paste('npx raftway --version', ROOT)
-  expect(code, text).toBe(0)
-  expect(out).toMatch(/^\d+\.\d+\.\d+\n$/)
+describe('under npx', () => {
+  test('the command is found in the checkout', async () => {
+    expect(await pasteWell('npx raftway --version', ROOT)).toMatch(/^\d+\.\d+\.\d+\n$/)
+  })
+
+  // npm runs a shell that runs the command, and of npm and the shell neither passes a signal on.
+  test.for([
+    ['Ctrl-C', (server: Command) => server.signalGroup('SIGINT'), /"stopped"/],
+    ['SIGTERM to npx alone', (server: Command) => server.process.kill('SIGTERM'), /"stopped"/],
+    ['SIGKILL to npx alone', (server: Command) => server.process.kill('SIGKILL'), /"listening"/],
+  ] as const)('%s leaves no process', async ([, stop, lastWords]) => {
+    const server = new Command('npx', ['raftway', ...SERVER, '--data-dir', folder], ROOT)
+    const [, pid] = await server.says(/"pid":(\d+).*part of a cluster/)
+    stop(server)
+    await until(
+      () => isGone(Number(pid)),
+      () => `process ${pid} to end`,
+    )
+    await server.ended
+    expect(server.said).toMatch(lastWords)
+  })
 })

@@ -8,8 +8,9 @@ export type Key = readonly number[]
 export function keyOf(text: string): Key {
   shared.load(text)
   const { bytes, length } = shared
-  const key: number[] = []
-  for (let i = 0; i < length; i++) key.push(bytes[i] ?? 0)
+  // A slice has exactly the room that it needs, which an array that grows by `push` has not.
+  const key = length <= ZEROS.length ? ZEROS.slice(0, length) : []
+  for (let i = 0; i < length; i++) key[i] = bytes[i] ?? 0
   return key
 }
 
@@ -43,3 +44,4 @@ export class ByteScratch {
 }
 
 const shared = new ByteScratch()
+const ZEROS: number[] = Array.from({ length: 256 }, () => 0)

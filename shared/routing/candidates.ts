@@ -2,7 +2,7 @@ import { ByteScratch } from './bytes.ts'
 import type { HostEntry, HostIndex } from './host-index.ts'
 import { ANY_HOST } from './hosts.ts'
 import { endOfSegment, followNode, type Walk } from './match.ts'
-import type { PathEntry, PathIndex } from './path-index.ts'
+import { routesIn, type PathIndex, type PathValue } from './path-index.ts'
 import { childOf, entries, type Tree } from './radix-tree.ts'
 import { compareRoutes, type RouteEntry } from './routes.ts'
 
@@ -38,7 +38,9 @@ export function* candidatesOf(hosts: HostIndex, walk: Walk): Generator<Candidate
 /** Every route of a host in the order of trial, whatever the request. */
 export function routesOf(paths: PathIndex): RouteEntry[] {
   const routes: RouteEntry[] = []
-  for (const [, entry] of entries(paths)) routes.push(...entry.routes, ...routesOf(entry.wild))
+  for (const [, value] of entries(paths)) {
+    routes.push(...routesIn(value), ...(value.end === 'several' ? routesOf(value.wild) : []))
+  }
   return routes.sort(compareRoutes)
 }
 
@@ -78,15 +80,15 @@ function valuesAlong<V>(
 
 /** Exact paths and templates are left out where the path does not end with them: they would only be noise. */
 function candidatesFrom(
-  entry: PathEntry,
+  value: PathValue,
   path: ByteScratch,
   at: number,
 ): { route: RouteEntry; at: number }[] {
-  const here = entry.routes.filter(({ end }) => end !== 'end' || at === path.length)
+  const here = routesIn(value).filter(({ end }) => end !== 'end' || at === path.length)
   const found = here.map((route) => ({ route, at }))
   const end = endOfSegment(path, at)
-  if (end === at) return found
-  for (const step of valuesAlong(entry.wild, path, end)) {
+  if (end === at || value.end !== 'several') return found
+  for (const step of valuesAlong(value.wild, path, end)) {
     found.push(...candidatesFrom(step.value, path, step.at))
   }
   return found

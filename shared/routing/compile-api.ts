@@ -49,7 +49,9 @@ export function compileApi(
   const upstreams = inlineUpstreams(definition, before)
   const named = referencesOf(spec)
   const references = named.length === 0 ? NO_NAMES : namesIn(named)
-  return { api: { definition, hosts, routes, upstreams, references }, issues }
+  // Copies, because an array that has grown by `push` keeps room for 17.
+  const api = { definition, hosts, routes: routes.slice(), upstreams, references }
+  return { api, issues }
 }
 
 /** Every place where an Api names an Upstream. */
@@ -134,7 +136,7 @@ function inlineUpstreams(
   const key = definitionKey('Api', name)
   add(key, spec.upstream)
   for (const [at, route] of spec.routes.entries()) add(`${key}/${at}`, route.upstream)
-  return upstreams
+  return upstreams.slice()
 }
 
 function within(report: Report, base: string): Report {

@@ -39,9 +39,9 @@ export function compileRoute(
   }
   return {
     // What matching reads stands first, side by side in memory.
+    end: compiledPath.end,
     predicateCount: (spec.methods === undefined ? 0 : 1) + headers.length + query.length,
     regex: compiledPath.regex,
-    end: compiledPath.end,
     texts: compiledPath.texts,
     id: `${place.api}/${place.at}`,
     api: place.api,

@@ -43,7 +43,7 @@ export type PlacedRoute = { readonly route: RouteEntry; readonly host: HostPatte
 /** The next table while it is being made. Owns what it makes until `finish`; the table it began with stays as it is. */
 export class TableDraft {
   readonly #edit = newEdit()
-  readonly #changedKeys = new Set<string>()
+  readonly #changedKeys: string[] = []
   readonly #inCompany: PlacedRoute[] = []
   readonly #table: Mutable<RoutingTable>
 
@@ -63,7 +63,7 @@ export class TableDraft {
 
   /** Keys of upstreams put or removed, in the order of the changes. */
   get upstreamsChanged(): readonly string[] {
-    return [...this.#changedKeys]
+    return this.#changedKeys
   }
 
   /** Routes that met others at their place when they came in: only among these can there be an unreachable one. */
@@ -151,7 +151,7 @@ export class TableDraft {
 
   #putUpstream(key: string, after: CompiledUpstream | null): void {
     const change = (before: CompiledUpstream | undefined): CompiledUpstream | undefined => {
-      if (before !== (after ?? undefined)) this.#changedKeys.add(key)
+      if (before !== (after ?? undefined)) this.#changedKeys.push(key)
       return after ?? undefined
     }
     this.#table.upstreams = update(this.#table.upstreams, keyOf(key), change, this.#edit)

@@ -1,7 +1,7 @@
 import { unreachable } from '../assert.ts'
 import { ByteScratch } from './bytes.ts'
 import type { HostEntry, HostIndex } from './host-index.ts'
-import type { PathEntry, PathIndex } from './path-index.ts'
+import type { PathIndex, PathValue } from './path-index.ts'
 import { childOf, type Node } from './radix-tree.ts'
 import { acceptsRequest, compareRoutes, type RouteEntry } from './routes.ts'
 import type { RequestView } from './types.ts'
@@ -61,7 +61,7 @@ function findByPath(paths: PathIndex, walk: Walk): RouteEntry | null {
   return paths === null ? null : findFrom(paths, walk, 0)
 }
 
-function findFrom(node: Node<PathEntry>, walk: Walk, at: number): RouteEntry | null {
+function findFrom(node: Node<PathValue>, walk: Walk, at: number): RouteEntry | null {
   const end = followNode(node, walk.path, at)
   if (end < 0) return null
   if (end < walk.path.length) {
@@ -69,7 +69,7 @@ function findFrom(node: Node<PathEntry>, walk: Walk, at: number): RouteEntry | n
     const found = child === null ? null : findFrom(child, walk, end)
     if (found !== null) return found
   }
-  return node.value === undefined ? null : bestInEntry(node.value, walk, end, null)
+  return node.value === undefined ? null : bestAt(node.value, walk, end, null)
 }
 
 /**
@@ -109,36 +109,46 @@ export function acceptsRest(route: RouteEntry, walk: Walk, at: number): boolean 
   }
 }
 
-/** The first in order of `best` and the routes that take the request from this entry on. */
-function bestInEntry(
-  entry: PathEntry,
+/** The first in order of `best` and the routes that take the request from this place on. */
+function bestAt(
+  value: PathValue,
   walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
+  if (value.end !== 'several') return better(value, walk, at, best)
   let first = best
-  for (const route of entry.routes) {
-    if (best !== null && compareRoutes(best, route) < 0) break
-    if (acceptsRest(route, walk, at) && acceptsRequest(route, walk.request)) {
-      first = route
-      break
-    }
+  for (const route of value.routes) {
+    first = better(route, walk, at, best)
+    // The next ones come later in the order.
+    if (first !== best) break
   }
-  if (entry.wild === null) return first
+  if (value.wild === null) return first
   const end = endOfSegment(walk.path, at)
-  return end === at ? first : bestBelow(entry.wild, walk, end, first)
+  return end === at ? first : bestBelow(value.wild, walk, end, first)
+}
+
+/** The route, if it comes before `best` and takes the request; otherwise `best`. */
+function better(
+  route: RouteEntry,
+  walk: Walk,
+  at: number,
+  best: RouteEntry | null,
+): RouteEntry | null {
+  if (best !== null && compareRoutes(best, route) < 0) return best
+  return acceptsRest(route, walk, at) && acceptsRequest(route, walk.request) ? route : best
 }
 
 /** Behind a parameter every text that the path follows counts, not only the longest. */
 function bestBelow(
-  node: Node<PathEntry>,
+  node: Node<PathValue>,
   walk: Walk,
   at: number,
   best: RouteEntry | null,
 ): RouteEntry | null {
   const end = followNode(node, walk.path, at)
   if (end < 0) return best
-  const first = node.value === undefined ? best : bestInEntry(node.value, walk, end, best)
+  const first = node.value === undefined ? best : bestAt(node.value, walk, end, best)
   if (end === walk.path.length) return first
   const child = childOf(node, walk.path.bytes[end] ?? 0)
   return child === null ? first : bestBelow(child, walk, end, first)

@@ -3,10 +3,14 @@ import { compareRoutes, type RouteEntry } from './routes.ts'
 import { update, valueAt, type Edit, type Tree } from './radix-tree.ts'
 
 /** The routes of one host, by the literal text that their paths begin with. */
-export type PathIndex = Tree<PathEntry>
+export type PathIndex = Tree<PathValue>
 
-/** What is known once a path was followed to a literal text. */
+/** What is known once a path was followed to a literal text: nearly always one route, which then needs no list. */
+export type PathValue = RouteEntry | PathEntry
+
 export type PathEntry = {
+  /** What tells an entry from a route. */
+  readonly end: 'several'
   /** Who may change the entry and its list in place. */
   readonly edit: Edit
   /** Routes whose last text ends here, in the order of `compareRoutes`. */
@@ -48,13 +52,18 @@ export function removeRoute(index: PathIndex, route: RouteEntry, edit: Edit): Pa
 
 /** The routes at the place of `route`: all that take the same paths are among them. */
 export function neighboursOf(index: PathIndex, route: RouteEntry): readonly RouteEntry[] {
-  let entry: PathEntry | undefined
+  let value: PathValue | undefined
   let here = index
   for (const text of route.texts) {
-    entry = valueAt(here, keyOf(text))
-    here = entry?.wild ?? null
+    value = valueAt(here, keyOf(text))
+    here = value?.end === 'several' ? value.wild : null
   }
-  return entry?.routes ?? NO_ROUTES
+  return value === undefined ? NO_ROUTES : routesIn(value)
+}
+
+/** The routes of a place, in order. */
+export function routesIn(value: PathValue): readonly RouteEntry[] {
+  return value.end === 'several' ? value.routes : [value]
 }
 
 type RouteChange = {
@@ -66,23 +75,26 @@ type RouteChange = {
 
 function changeRoute(index: PathIndex, change: RouteChange, level: number): PathIndex {
   const { texts } = change.route
-  const changeEntry = (before: PathEntry | undefined): PathEntry | undefined => {
+  const isLast = level === texts.length - 1
+  const changeValue = (before: PathValue | undefined): PathValue | undefined => {
     const entry = owned(before, change.edit)
-    if (level === texts.length - 1) entry.routes = change.changeList(entry.routes)
+    if (isLast) entry.routes = change.changeList(entry.routes)
     else entry.wild = changeRoute(entry.wild, change, level + 1)
-    return entry.routes.length === 0 && entry.wild === null ? undefined : entry
+    if (entry.wild !== null || entry.routes.length > 1) return entry
+    return entry.routes[0]
   }
-  return update(index, keyOf(texts[level] ?? ''), changeEntry, change.edit)
+  return update(index, keyOf(texts[level] ?? ''), changeValue, change.edit)
 }
 
 /** Stands for every list without routes; never changed. */
 const NO_ROUTES: RouteEntry[] = []
 
-function owned(entry: PathEntry | undefined, edit: Edit): PathEntry {
-  if (entry === undefined) return { edit, routes: NO_ROUTES, wild: null }
-  if (entry.edit === edit) return entry
-  const routes = entry.routes.length === 0 ? NO_ROUTES : entry.routes.slice()
-  return { edit, routes, wild: entry.wild }
+function owned(value: PathValue | undefined, edit: Edit): PathEntry {
+  if (value === undefined) return { end: 'several', edit, routes: NO_ROUTES, wild: null }
+  if (value.end !== 'several') return { end: 'several', edit, routes: [value], wild: null }
+  if (value.edit === edit) return value
+  const routes = value.routes.length === 0 ? NO_ROUTES : value.routes.slice()
+  return { end: 'several', edit, routes, wild: value.wild }
 }
 
 /** Where a route is in a list, or where it belongs. */

@@ -125,7 +125,7 @@ function leafAt<V>(step: Step<V>, at: number): Node<V> | null {
   const value = step.change(undefined)
   if (value === undefined) return null
   const label = step.key.slice(at)
-  return { edit: step.edit, size: label.length, value, low: 0, children: NO_CHILDREN, label }
+  return { size: label.length, value, low: 0, children: NO_CHILDREN, label, edit: step.edit }
 }
 
 /** The key leaves the node's label inside it, after `common` bytes: a new node stands where they part. */
@@ -133,12 +133,12 @@ function forked<V>(node: Node<V>, step: Step<V>, at: number, common: number): No
   const leaf = leafAt(step, at + common)
   if (leaf === null) return node
   const parent: Node<V> = {
-    edit: step.edit,
     size: common,
     value: undefined,
     low: 0,
     children: NO_CHILDREN,
     label: node.label.slice(0, common),
+    edit: step.edit,
   }
   const below = relabelled(node, node.label.slice(common), step.edit)
   setChild(parent, below.label[0] ?? 0, below)
@@ -179,7 +179,7 @@ function relabelled<V>(node: Node<V>, label: Key, edit: Edit): Node<V> {
 function owned<V>(node: Node<V>, edit: Edit): Node<V> {
   if (node.edit === edit) return node
   const { size, value, low, children, label } = node
-  return { edit, size, value, low, children, label }
+  return { size, value, low, children, label, edit }
 }
 
 function commonLength(label: Key, key: Key, at: number): number {

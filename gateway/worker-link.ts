@@ -1,4 +1,5 @@
 import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describeError } from '../shared/errors.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
@@ -53,8 +54,9 @@ export class WorkerLink {
     this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
       workerData: start,
       name: `raftway worker ${start.index}`,
-      // A thread keeps a compile cache of its own only if its environment names one.
-      env: cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: cache },
+      // A thread shares the compile cache only if its environment names it; the directory is below that name.
+      env:
+        cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) },
     })
     this.#worker.on('message', (message: FromWorker) => this.#onMessage(message))
     this.#worker.on('error', (error) => {

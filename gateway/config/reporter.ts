@@ -1,11 +1,11 @@
-import { createRequire } from 'node:module'
-import type { Client, Dispatcher } from 'undici'
+import { Agent, type IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
-import { REPORT_ANSWER_MS_MAX, REPORT_MS, WATCH_CONNECT_MS_MAX } from '../../shared/limits.ts'
+import { REPORT_ANSWER_MS_MAX, REPORT_MS } from '../../shared/limits.ts'
 import type { GatewayReport } from '../../shared/watch-protocol.ts'
+import { controlRequest } from './control-request.ts'
 
-const require = createRequire(import.meta.url)
-const ClientClass = require('undici/lib/dispatcher/client.js') as typeof Client
+/** Bytes of a refusal that are kept for the log. */
+const REFUSAL_BYTES_MAX = 1_024
 
 /**
  * Tells the node that is being watched what this gateway has applied: at once, and every REPORT_MS. While one report is
@@ -15,7 +15,8 @@ export class Reporter {
   readonly #path: string
   readonly #onFailure: (reason: string) => void
   readonly #timer: NodeJS.Timeout
-  #client: Client | null = null
+  /** One connection to the node that is followed, or null. */
+  #node: { readonly origin: string; readonly agent: Agent } | null = null
   #latest: GatewayReport | null = null
   #isUnderWay = false
   #isDue = false
@@ -29,19 +30,12 @@ export class Reporter {
 
   /** The node to report to; null while none is watched. */
   follow(origin: string | null): void {
-    const old = this.#client
-    this.#client =
-      origin === null
-        ? null
-        : new ClientClass(origin, {
-            connectTimeout: WATCH_CONNECT_MS_MAX,
-            headersTimeout: REPORT_ANSWER_MS_MAX,
-            bodyTimeout: REPORT_ANSWER_MS_MAX,
-            allowH2: false,
-          })
+    const old = this.#node
+    this.#node =
+      origin === null ? null : { origin, agent: new Agent({ keepAlive: true, maxSockets: 1 }) }
     this.#isUnderWay = false
     // A report to a node that is no longer watched has nobody who waits for it.
-    if (old !== null) void old.destroy().catch(() => undefined)
+    old?.agent.destroy()
     this.#send()
   }
 
@@ -57,39 +51,45 @@ export class Reporter {
   }
 
   #send(): void {
-    const client = this.#client
-    if (client === null || this.#latest === null) return
+    const node = this.#node
+    if (node === null || this.#latest === null) return
     if (this.#isUnderWay) {
       this.#isDue = true
       return
     }
     this.#isUnderWay = true
     this.#isDue = false
-    const body = JSON.stringify(this.#latest)
-    const headers = { 'content-type': 'application/json' }
-    client.dispatch({ method: 'POST', path: this.#path, headers, body }, this.#answer(client))
-  }
-
-  #answer(client: Client): Dispatcher.DispatchHandler {
-    let status = 0
-    let text = ''
+    const body = Buffer.from(JSON.stringify(this.#latest))
+    let isAnswered = false
     const done = (failure: string | null): void => {
-      if (this.#client !== client) return
+      if (isAnswered || this.#node !== node) return
+      isAnswered = true
       this.#isUnderWay = false
       if (failure !== null) this.#onFailure(failure)
       // After a failure the timer comes soon enough.
       else if (this.#isDue) this.#send()
     }
-    return {
-      onRequestStart() {},
-      onResponseStart(_controller, answered) {
-        status = answered
-      },
-      onResponseData(_controller, piece) {
-        if (text.length < 1_024) text += piece.toString('utf8')
-      },
-      onResponseEnd: () => done(status < 300 ? null : `${status} ${text.slice(0, 1_024)}`),
-      onResponseError: (_controller, error) => done(describeError(error)),
-    }
+    const request = controlRequest({
+      ...node,
+      path: this.#path,
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'Content-Length': body.length },
+      silenceMs: REPORT_ANSWER_MS_MAX,
+    })
+    request.on('response', (response) => readAnswer(response, done))
+    request.on('error', (error) => done(describeError(error)))
+    request.end(body)
   }
+}
+
+function readAnswer(response: IncomingMessage, done: (failure: string | null) => void): void {
+  let text = ''
+  response.on('data', (piece: Buffer) => {
+    if (text.length < REFUSAL_BYTES_MAX) text += piece.toString('utf8')
+  })
+  response.on('error', (error) => done(describeError(error)))
+  response.on('end', () => {
+    const status = response.statusCode ?? 0
+    done(status < 300 ? null : `${status} ${text.slice(0, REFUSAL_BYTES_MAX)}`)
+  })
 }

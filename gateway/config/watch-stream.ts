@@ -1,15 +1,8 @@
-import { createRequire } from 'node:module'
-import type { Client, Dispatcher } from 'undici'
+import { Agent, type ClientRequest, type IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
-import {
-  WATCH_CONNECT_MS_MAX,
-  WATCH_LINE_BYTES_MAX,
-  WATCH_SILENCE_MS_MAX,
-} from '../../shared/limits.ts'
+import { WATCH_LINE_BYTES_MAX, WATCH_SILENCE_MS_MAX } from '../../shared/limits.ts'
+import { controlRequest } from './control-request.ts'
 import { LineSplitter } from './line-splitter.ts'
-
-const require = createRequire(import.meta.url)
-const ClientClass = require('undici/lib/dispatcher/client.js') as typeof Client
 
 /** What a stream tells. `onOpen`, then lines, then `onEnd`, once; or `onEnd` alone. Nothing after `close`. */
 export type WatchStreamHandler = {
@@ -20,73 +13,73 @@ export type WatchStreamHandler = {
   onEnd(reason: string): void
 }
 
+/** Bytes of a refusal that are kept for the log. */
+const REFUSAL_BYTES_MAX = 1_024
+
 /** One `GET /v1/watch` from its connection to its end. A node that falls silent ends it too. */
-export class WatchStream implements Dispatcher.DispatchHandler {
-  readonly #client: Client
+export class WatchStream {
+  readonly #origin: string
   readonly #path: string
   readonly #handler: WatchStreamHandler
   readonly #lines = new LineSplitter(WATCH_LINE_BYTES_MAX)
-  #status = 0
-  #refusal = ''
+  #request: ClientRequest | null = null
   #isOver = false
 
   /** `path` is `/v1/watch` with its query. */
   constructor(origin: string, path: string, handler: WatchStreamHandler) {
+    this.#origin = origin
     this.#path = path
     this.#handler = handler
-    this.#client = new ClientClass(origin, {
-      connectTimeout: WATCH_CONNECT_MS_MAX,
-      // The node may first have to ask its leader whether it is up to date.
-      headersTimeout: WATCH_SILENCE_MS_MAX,
-      bodyTimeout: WATCH_SILENCE_MS_MAX,
-      allowH2: false,
-    })
   }
 
   /** Connects. Once. */
   open(): void {
-    const headers = { accept: 'application/x-ndjson' }
-    this.#client.dispatch({ method: 'GET', path: this.#path, headers }, this)
+    this.#request = controlRequest({
+      origin: this.#origin,
+      path: this.#path,
+      method: 'GET',
+      headers: { Accept: 'application/x-ndjson' },
+      agent: new Agent({ keepAlive: false }),
+      silenceMs: WATCH_SILENCE_MS_MAX,
+    })
+    this.#request.on('response', (response) => this.#answered(response))
+    this.#request.on('error', (error) => this.#end(describeError(error)))
+    this.#request.end()
   }
 
   /** Ends the stream from this side. Its handler hears nothing more. */
   close(): void {
     this.#isOver = true
-    // It was closed on purpose; that it failed in between is no news.
-    void this.#client.destroy().catch(() => undefined)
+    this.#request?.destroy()
   }
 
-  onRequestStart(): void {}
-
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Readonly<Record<string, string | string[] | undefined>>,
-  ): void {
-    if (this.#isOver || status < 200) return
-    this.#status = status
-    const version = headers['raftway-version']
-    if (status === 200) this.#handler.onOpen(typeof version === 'string' ? version : null)
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, piece: Buffer): void {
+  #answered(response: IncomingMessage): void {
     if (this.#isOver) return
-    if (this.#status !== 200) {
-      if (this.#refusal.length < 1_024) this.#refusal += piece.toString('utf8')
+    response.on('error', (error) => this.#end(describeError(error)))
+    if (response.statusCode !== 200) {
+      this.#refused(response)
       return
     }
-    const isWhole = this.#lines.push(piece, (line) => !this.#isOver && this.#handler.onLine(line))
-    // The handler may have closed the stream and said so elsewhere.
-    if (!isWhole) this.#end('a line of the watch is too long, or could not be followed')
+    const version = response.headers['raftway-version']
+    this.#handler.onOpen(typeof version === 'string' ? version : null)
+    response.on('data', (piece: Buffer) => {
+      if (this.#isOver) return
+      const isWhole = this.#lines.push(piece, (line) => !this.#isOver && this.#handler.onLine(line))
+      // The handler may have closed the stream and said so elsewhere.
+      if (!isWhole) this.#end('a line of the watch is too long, or could not be followed')
+    })
+    response.on('end', () => this.#end('the node ended the watch'))
+    response.on('close', () => this.#end('the connection was cut'))
   }
 
-  onResponseEnd(): void {
-    const refusal = this.#refusal.slice(0, 1_024)
-    this.#end(this.#status === 200 ? 'the node ended the watch' : `${this.#status} ${refusal}`)
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#end(describeError(error))
+  #refused(response: IncomingMessage): void {
+    let text = ''
+    response.on('data', (piece: Buffer) => {
+      if (text.length < REFUSAL_BYTES_MAX) text += piece.toString('utf8')
+    })
+    response.on('close', () => {
+      this.#end(`${response.statusCode ?? 0} ${text.slice(0, REFUSAL_BYTES_MAX)}`)
+    })
   }
 
   #end(reason: string): void {

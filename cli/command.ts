@@ -23,10 +23,10 @@ type Given<O extends OptionSpec> = O extends
   : Raw<O> | undefined
 
 /** What `run` gets: one member an option, under its full name; undefined when not given and without a default. */
-export type ArgumentsOf<O extends OptionSpecs> = { readonly [Name in keyof O]: Given<O[Name]> }
+type ArgumentsOf<O extends OptionSpecs> = { readonly [Name in keyof O]: Given<O[Name]> }
 
 /** A positional argument; whether it is required says the usage (`<kind>` or `[name]`). */
-export type PositionalSpec = { readonly describe: string; readonly required?: true }
+type PositionalSpec = { readonly describe: string; readonly required?: true }
 
 export type PositionalSpecs = Readonly<Record<string, PositionalSpec>>
 

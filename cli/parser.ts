@@ -67,7 +67,11 @@ function rootParser(tree: CommandTree, argv: readonly string[]): Argv {
     .wrap(100)
     .example('raftway dev', 'A whole cluster, a gateway and a target on this machine')
     .example('raftway apply -f petstore.yaml --wait', 'Push definitions, and see them served')
-    .epilogue('Every option can be given as RAFTWAY_<OPTION>. More: raftway <command> --help')
+    .epilogue(
+      'Every option can be given as RAFTWAY_<OPTION>. More: raftway <command> --help\n' +
+        'Exit codes: 0 ok, 1 error, 2 usage, 3 differences found, 4 conflict, 5 not found, ' +
+        '6 no leader or timeout, 7 denied, 8 invalid',
+    )
     .demandCommand(1, 'name a command')
 }
 

@@ -1,7 +1,6 @@
 import { describeError } from '../shared/errors.ts'
 import { GROUPS, loadCommands } from './command-tree.ts'
 import type { Terminal } from './command.ts'
-import { completeWords } from './complete.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { ApiProblem, CommandFailure, InvalidInput, UsageError } from './failures.ts'
 import { helpPath, parseArguments, type CommandTree } from './parser.ts'
@@ -18,6 +17,8 @@ export async function runCommandLine(
   const commands = await loadCommands(argv[0])
   const tree: CommandTree = { commands, groups: GROUPS, version: VERSION }
   if (argv[0] === COMPLETE) {
+    // It knows kinds and so loads their schemas, which a gateway must not carry.
+    const { completeWords } = await import('./complete.ts')
     terminal.out(
       completeWords(argv.slice(1), commands)
         .map((word) => `${word}\n`)

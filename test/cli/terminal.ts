@@ -16,7 +16,7 @@ export type Around = {
 }
 
 /** A terminal that keeps what is written to it. */
-export function keepingTerminal(around: Around = {}): {
+function keepingTerminal(around: Around = {}): {
   readonly terminal: Terminal
   readonly out: string[]
   readonly said: string[]

@@ -217,6 +217,19 @@ describe('a folder of its own', () => {
     await expect(readFile(join(folder, 'marker'))).rejects.toThrow(/ENOENT/)
   })
 
+  test('npm start is the same, and Ctrl-C reaches it through npm', async () => {
+    const args = ['start', '--', '--nodes', '1', '--gateways', '0', '--ports', 'auto']
+    const npm = new Command('npm', [...args, '--data-dir', folder], ROOT)
+    started.push(npm)
+    await npm.says(/Raftway is running[^]*raftway history/)
+    const pids = rowsOf(npm.out).map(({ pid }) => pid)
+    expect(pids).toHaveLength(1)
+    npm.signalGroup('SIGINT')
+    await npm.ended
+    expect(npm.said).toContain('stopping')
+    expect(pids.filter((pid) => !isGone(pid))).toEqual([])
+  })
+
   test('--reset does not touch a folder that it did not make', async () => {
     await writeFile(join(folder, 'precious'), 'thesis')
     const refused = dev('--reset', '--data-dir', folder)

@@ -86,7 +86,7 @@ export function lastOfEach(
 }
 
 /** The key of the definition that a change is about. */
-export function changeKey(change: DefinitionChange): string {
+function changeKey(change: DefinitionChange): string {
   const { kind, name }: Pick<Definition, 'kind' | 'name'> =
     change.op === 'put' ? change.definition : change
   return definitionKey(kind, name)

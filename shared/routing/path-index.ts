@@ -8,7 +8,7 @@ export type PathIndex = Tree<PathValue>
 /** What is known once a path was followed to a literal text: nearly always one route, which then needs no list. */
 export type PathValue = RouteEntry | PathEntry
 
-export type PathEntry = {
+type PathEntry = {
   /** What tells an entry from a route. */
   readonly end: 'several'
   /** Who may change the entry and its list in place. */

@@ -57,7 +57,7 @@ export function* upstreams(table: RoutingTable): Generator<CompiledUpstream> {
 }
 
 export { adoptChanges, type Adopted } from './adopt.ts'
-export { applyChanges, applyInSteps, runToEnd, type Applied } from './apply.ts'
+export { applyChanges, applyInSteps, runToEnd } from './apply.ts'
 export { explain } from './explain.ts'
 export { printTable } from './print.ts'
 export type { RoutingTable }

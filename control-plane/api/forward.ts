@@ -39,7 +39,11 @@ type Attempt =
   /** The patience was spent on waiting for one. */
   | { readonly type: 'no-leader'; readonly reason: string }
 
-type InFlight = { readonly leader: NodeAddress; readonly abort: AbortController }
+type InFlight = {
+  readonly leader: NodeAddress
+  readonly isRepeatable: boolean
+  readonly abort: AbortController
+}
 
 export type ForwarderOptions = {
   readonly plane: ControlPlane
@@ -114,7 +118,8 @@ export class Forwarder {
 
   async #send(call: LeaderCall, leader: NodeAddress): Promise<Attempt> {
     const { metrics, plane, logger } = this.#options
-    const entry = { leader, abort: new AbortController() }
+    const { isRepeatable } = call
+    const entry = { leader, isRepeatable, abort: new AbortController() }
     this.#inFlight.add(entry)
     this.#leaderCheck ??= setInterval(() => this.#abandonOldLeaders(), LEADER_CHECK_MS)
     try {
@@ -162,12 +167,15 @@ export class Forwarder {
     }
   }
 
-  /** A leader that was cut off without closing its connections would keep its callers until the timeout. */
+  /**
+   * A leader that was cut off without closing its connections would keep its callers until the timeout. A call that
+   * cannot be repeated stays: handing leadership over ends with an answer of the old leader.
+   */
   #abandonOldLeaders(): void {
     const leader = this.#options.plane.leader()
     if (leader === null) return
-    for (const { leader: old, abort } of this.#inFlight) {
-      if (old.id !== leader.id || old.api !== leader.api) abort.abort()
+    for (const { leader: old, isRepeatable, abort } of this.#inFlight) {
+      if (isRepeatable && (old.id !== leader.id || old.api !== leader.api)) abort.abort()
     }
   }
 }

@@ -12,7 +12,11 @@ export function healthCalls(api: ApiContext): Call[] {
       methods: {
         get: (_request: Request, response: Response) => {
           const { revision } = api.plane.state
-          sendAnswer(response, { status: 200, revision, body: { status: 'up', version: api.version } })
+          sendAnswer(response, {
+            status: 200,
+            revision,
+            body: { status: 'up', version: api.version },
+          })
         },
       },
     },

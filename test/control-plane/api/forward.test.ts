@@ -144,6 +144,15 @@ test('a leader that was cut off with its connections open does not keep its call
   expect(performance.now() - start).toBeLessThan(1_000)
 })
 
+test('the answer of a leader that handed over on request is waited for', async () => {
+  running.node(0).afterTransfer = () =>
+    new Promise((resolve) => {
+      setTimeout(resolve, 200)
+    })
+  const moved = await call(running.url(1), 'POST /v1/cluster/leader', { json: { name: 'n3' } })
+  expect([moved.status, moved.body]).toEqual([200, { leader: 'n3' }])
+})
+
 test('a membership call is repeated only while it was certainly not carried out', async () => {
   const { api } = running.node(0).self
   running.node(0).self.api = 'http://127.0.0.1:1'

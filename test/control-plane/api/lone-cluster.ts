@@ -98,6 +98,8 @@ export class LoneNode implements ControlPlane {
   beforeWrite: (request: WriteRequest) => void | Promise<void> = () => {}
   /** Runs when the write is applied, before the writer hears of it; throws to lose the answer. */
   afterWrite: (request: WriteRequest) => void | Promise<void> = () => {}
+  /** Runs when leadership was handed over, before the caller hears of it. */
+  afterTransfer: () => Promise<void> = () => Promise.resolve()
   writes = 0
   readBarriers = 0
   replica = new ReplicatedState()
@@ -230,6 +232,7 @@ export class LoneNode implements ControlPlane {
     )
     if (next === undefined) throw new RaftwayError('MEMBERSHIP_REFUSED', 'nobody can take over')
     this.#cluster.lead(next)
+    await this.afterTransfer()
     return next.self.name
   }
 

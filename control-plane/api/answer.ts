@@ -68,7 +68,7 @@ export function otherWork(): Promise<void> {
 }
 
 /** Resolves when the client has taken what was written, or has gone away. */
-export function drained(response: ServerResponse): Promise<void> {
+function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed || response.closed || !response.writableNeedDrain) {
       resolve()

@@ -3,9 +3,9 @@ import { RaftwayError } from '../../shared/errors.ts'
 import { suggest } from '../../shared/suggest.ts'
 import type { ApiContext } from './context.ts'
 
-export type Method = 'get' | 'put' | 'post' | 'delete'
+type Method = 'get' | 'put' | 'post' | 'delete'
 
-export type Handler = (request: Request, response: Response) => void | Promise<void>
+type Handler = (request: Request, response: Response) => void | Promise<void>
 
 /** One path of the API and the methods that it takes. `{name}` stands for one segment. */
 export type Call = {

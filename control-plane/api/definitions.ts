@@ -34,7 +34,7 @@ export function definitionCalls(api: ApiContext): Call[] {
 }
 
 /** The strong validator of a definition: its own revision. */
-export function entityTag(definition: Definition): string {
+function entityTag(definition: Definition): string {
   return `"${definition.revision}"`
 }
 

@@ -12,7 +12,7 @@ export type Rollout = {
 }
 
 /** One gateway that does not serve the write, and why. `revision` is what it serves; 0 if it has not said. */
-export type Behind = { readonly name: string; readonly revision: number; readonly reason: string }
+type Behind = { readonly name: string; readonly revision: number; readonly reason: string }
 
 export type RolloutRequest = {
   readonly revision: number

@@ -74,7 +74,7 @@ export function readGuard(request: IncomingMessage): Guard {
 }
 
 /** An INVALID_REQUEST about one header. */
-export function badHeader(name: string, message: string): RaftwayError {
+function badHeader(name: string, message: string): RaftwayError {
   const issues: Issue[] = [{ path: name, message }]
   return new RaftwayError('INVALID_REQUEST', `The header ${name} ${message}.`, { issues })
 }

@@ -121,14 +121,17 @@ export class Supervisor {
   }
 
   async #restore(loaded: LoadedConfig): Promise<void> {
-    this.#served.restore(loaded, loaded.isTrusted ? null : await this.#loadCheck())
+    const { revision, hash, bytes, isTrusted } = loaded
     this.#source = 'last-good-file'
     this.#step += 1
-    const isPlain = loaded.isTrusted && loaded.inForce.size === 0 && loaded.refused.size === 0
-    const parts = isPlain && loaded.bytes !== null ? [shared(loaded.bytes)] : this.#served.whole()
-    this.#pool.giveAll(parts, this.#position())
-    const fields = { revision: loaded.revision, definitions: loaded.texts.size }
-    this.#logger.info(fields, 'serving from the last-good file')
+    const to = { step: this.#step, revision, hash }
+    const isPlain = isTrusted && loaded.inForce.size === 0 && loaded.refused.size === 0
+    // The workers compile while this thread takes the same bytes apart for its mirror.
+    if (isPlain && bytes !== null) this.#pool.giveAll([shared(bytes)], to)
+    this.#served.restore(loaded, isTrusted ? null : await this.#loadCheck())
+    if (!isPlain || bytes === null) this.#pool.giveAll(this.#served.whole(), to)
+    const definitions = this.#served.mirror.texts.size
+    this.#logger.info({ revision, definitions }, 'serving from the last-good file')
   }
 
   #onDelta(delta: Delta, isTrusted: boolean): void {

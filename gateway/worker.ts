@@ -4,6 +4,7 @@ import { assert, unreachable } from '../shared/assert.ts'
 import { describeError } from '../shared/errors.ts'
 import { Random } from '../shared/random.ts'
 import { CurrentTable } from './config/current-table.ts'
+import { linesOf } from './config/last-good-format.ts'
 import { TableAdopter } from './config/table-adopter.ts'
 import { Http1NodeListener, type ListenAddress } from './listeners/http1-node.ts'
 import { slotsOf } from './metrics/slots.ts'
@@ -38,7 +39,8 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   })
 
   function change(message: Extract<ToWorker, { type: 'change' }>): void {
-    const puts = message.puts instanceof Uint8Array ? linesOf(message.puts) : message.puts
+    const puts =
+      message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
     const quarantined = adopter.adopt(puts, message.deletes)
     if (message.isPartial) return
     tell({
@@ -80,14 +82,6 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         unreachable(message)
     }
   }
-}
-
-function linesOf(bytes: Uint8Array): string[] {
-  // A decoder takes no shared memory.
-  const text = Buffer.from(bytes).toString('utf8')
-  const lines = text.split('\n')
-  if (lines.at(-1) === '') lines.pop()
-  return lines
 }
 
 const port = parentPort

@@ -18,6 +18,7 @@ import {
   decodeLastGood,
   encodeChange,
   headerLine,
+  linesOf,
   withChecksum,
   type LastGoodChange,
 } from './last-good-format.ts'
@@ -34,11 +35,13 @@ export type SavedConfig = {
   readonly refused: ReadonlyMap<string, string>
 }
 
-export type LoadedConfig = SavedConfig & {
+export type LoadedConfig = Omit<SavedConfig, 'texts'> & {
   /** Written by this version: its definitions, but for `refused`, have passed these schemas. */
   readonly isTrusted: boolean
   /** The definitions as they lie in the file, one a line, if they are the whole config; else null. */
   readonly bytes: Uint8Array | null
+  /** Takes the definitions apart: a good part of a start with many, so that others can begin before it. */
+  readTexts(): ReadonlyMap<string, string>
 }
 
 const WRITE_BYTES = 256 * 1024
@@ -215,18 +218,12 @@ export class LastGoodFile {
       if (name === 'last-good') this.#isDamaged = true
       return null
     }
-    const { header, texts, inForce, bytes } = decoded.content
+    const { header, definitions, inForce } = decoded.content
     const beside = await readIfThere(this.#path(`${name}.changes`))
     const { changes, isWhole } = decodeChanges(beside?.toString('utf8') ?? '', header.sha256)
     if (!isWhole) {
       const last = changes.at(-1)?.revision ?? header.revision
       this.#note(`${name}.changes is damaged after revision ${last}; what is before it is used`)
-    }
-    const byKey = new Map<string, string>()
-    for (const text of texts) byKey.set(keyOfText(text), text)
-    for (const change of changes) {
-      for (const text of change.puts) byKey.set(keyOfText(text), text)
-      for (const deleted of change.deletes) byKey.delete(keyOf(deleted))
     }
     const last = changes.at(-1) ?? header
     if (name === 'last-good' && isWhole && header.version === VERSION) {
@@ -237,11 +234,11 @@ export class LastGoodFile {
     return {
       revision: last.revision,
       hash: last.hash,
-      texts: byKey,
-      inForce: new Map(inForce.map((text) => [keyOfText(text), text])),
+      inForce: new Map(linesOf(inForce).map((text) => [keyOfText(text), text])),
       refused: new Map(header.refused),
       isTrusted: header.version === VERSION,
-      bytes: changes.length === 0 ? bytes : null,
+      bytes: changes.length === 0 ? definitions : null,
+      readTexts: () => mergedTexts(linesOf(definitions), changes),
     }
   }
 
@@ -280,6 +277,19 @@ async function writeTexts(
     await nextTurn()
   }
   return { sha256: sum.digest('hex'), bytes }
+}
+
+function mergedTexts(
+  texts: readonly string[],
+  changes: readonly LastGoodChange[],
+): ReadonlyMap<string, string> {
+  const byKey = new Map<string, string>()
+  for (const text of texts) byKey.set(keyOfText(text), text)
+  for (const change of changes) {
+    for (const text of change.puts) byKey.set(keyOfText(text), text)
+    for (const deleted of change.deletes) byKey.delete(keyOf(deleted))
+  }
+  return byKey
 }
 
 function keyOfText(text: string): string {

@@ -24,12 +24,11 @@ export type LastGoodHeader = {
   readonly sha256: string
 }
 
+/** Parts of the file as they lie in it, one text a line. */
 export type LastGoodContent = {
   readonly header: LastGoodHeader
-  readonly texts: readonly string[]
-  readonly inForce: readonly string[]
-  /** The M definitions as they lie in the file, one a line. */
-  readonly bytes: Uint8Array
+  readonly definitions: Buffer
+  readonly inForce: Buffer
 }
 
 /** One step kept beside the file. A line is the first 16 digits of the SHA-256 of the rest, a space, and the rest. */
@@ -71,14 +70,32 @@ export function decodeLastGood(
   if (sha256 !== header.sha256) {
     return { ok: false, reason: 'its checksum does not match: truncated or damaged' }
   }
-  const lines = body.length === 0 ? [] : body.toString('utf8', 0, body.length - 1).split('\n')
-  if (lines.length !== header.count + header.inForce) {
-    return { ok: false, reason: `it has ${lines.length} lines, not ${header.count}` }
+  const definitionsEnd = endOfLines(body, header.count)
+  const definitions = body.subarray(0, definitionsEnd)
+  const inForce = body.subarray(definitionsEnd)
+  if (definitionsEnd === -1 || endOfLines(inForce, header.inForce) !== inForce.length) {
+    return { ok: false, reason: 'it has other lines than its header says' }
   }
-  const inForce = lines.splice(header.count)
-  const inForceBytes = inForce.reduce((bytes, text) => bytes + Buffer.byteLength(text) + 1, 0)
-  const bytes = body.subarray(0, body.length - inForceBytes)
-  return { ok: true, content: { header, texts: lines, inForce, bytes } }
+  return { ok: true, content: { header, definitions, inForce } }
+}
+
+/** The texts of a part. */
+export function linesOf(part: Uint8Array): string[] {
+  const lines = Buffer.from(part.buffer, part.byteOffset, part.byteLength)
+    .toString('utf8')
+    .split('\n')
+  lines.pop()
+  return lines
+}
+
+/** Where the first `count` lines end; -1 when there are fewer. */
+function endOfLines(bytes: Buffer, count: number): number {
+  let end = 0
+  for (let line = 0; line < count; line++) {
+    end = bytes.indexOf(NEWLINE, end) + 1
+    if (end === 0) return -1
+  }
+  return end
 }
 
 /** The first line of the changes beside a file: which file they belong to. */

@@ -35,9 +35,10 @@ export class ServedConfig {
 
   /** Takes over what a file kept; `check` for one that another version wrote. Give the workers `whole()` afterwards. */
   restore(loaded: LoadedConfig, check: CheckText | null): void {
-    this.mirror.restore(loaded)
+    const texts = loaded.readTexts()
+    this.mirror.restore({ revision: loaded.revision, hash: loaded.hash, texts })
     for (const [key, text] of loaded.inForce) this.#inForce.set(key, text)
-    for (const [key, text] of check === null ? [] : loaded.texts) {
+    for (const [key, text] of check === null ? [] : texts) {
       const reason = check?.(text) ?? null
       if (reason !== null) this.#refused.set(key, reason)
     }

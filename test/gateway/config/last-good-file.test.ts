@@ -48,12 +48,13 @@ async function save(...configs: readonly SavedConfig[]): Promise<LastGoodFile> {
 }
 
 async function load(): Promise<{
-  loaded: Awaited<ReturnType<LastGoodFile['load']>>
+  loaded: (SavedConfig & { readonly isTrusted: boolean; readonly bytes: Uint8Array | null }) | null
   notices: readonly string[]
 }> {
   const file = new LastGoodFile(directory, SILENT, () => null)
   const loaded = await file.load()
-  return { loaded, notices: file.notices }
+  const whole = loaded === null ? null : { ...loaded, texts: loaded.readTexts() }
+  return { loaded: whole, notices: file.notices }
 }
 
 const FIRST = configOf(3, textOf('a'), textOf('b'))

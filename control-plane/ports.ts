@@ -49,7 +49,7 @@ export type WriteCommand = {
 }
 
 /** A member tells its current addresses: it came back under new ones. */
-export type MemberCommand = { readonly type: 'member'; readonly address: NodeAddress }
+type MemberCommand = { readonly type: 'member'; readonly address: NodeAddress }
 
 export type Command = WriteCommand | MemberCommand
 

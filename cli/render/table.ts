@@ -43,7 +43,7 @@ export function renderTable(
 /** Text for one cell or line: control characters (but our own colours) become `?`. */
 export function printable(text: string): string {
   // Only the colour sequences that this program makes itself may pass.
-  // oxlint-disable-next-line no-control-regex
+  // oxlint-disable-next-line no-control-regex -- escape sequences begin with a control character
   return text.replace(/\u001b\[\d{1,2}m|([\u0000-\u001f\u007f-\u009f])/g, (found, control) =>
     control === undefined ? found : '?',
   )

@@ -18,7 +18,7 @@ export function pathOf({ kind, name }: Pick<Definition, 'kind' | 'name'>): strin
 }
 
 /** The exact text of a definition's file. Equal on all nodes. */
-export function fileText(definition: Definition): string {
+function fileText(definition: Definition): string {
   return readableJson(definition)
 }
 

@@ -19,7 +19,7 @@ const LOG = 0x6c
 const STATE = 0x73
 
 /** Bytes of a state key before its suffix. */
-export const STATE_PREFIX_BYTES = 5
+const STATE_PREFIX_BYTES = 5
 
 /** The parts of the state, in the order in which a snapshot sends them. */
 export const SECTION = {

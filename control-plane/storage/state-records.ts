@@ -55,7 +55,7 @@ export function putState(generation: number, suffix: Buffer, value: unknown): Wr
   return { type: 'put', key: stateKey(generation, suffix), value: sealJson(suffix, value) }
 }
 
-export function deleteState(generation: number, suffix: Buffer): Write {
+function deleteState(generation: number, suffix: Buffer): Write {
   return { type: 'del', key: stateKey(generation, suffix) }
 }
 

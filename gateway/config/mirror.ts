@@ -14,7 +14,7 @@ export type Delta = {
 }
 
 /** A step that the mirror refuses; it stays as it was. */
-export type Refused = { readonly ok: false; readonly reason: string }
+type Refused = { readonly ok: false; readonly reason: string }
 export type Stepped = { readonly ok: true; readonly delta: Delta } | Refused
 
 /** The hash of a config without definitions. */

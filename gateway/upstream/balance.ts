@@ -12,7 +12,7 @@ export type Candidate = {
 }
 
 /** What a target carries. Outlives every change of its upstream that keeps the target. */
-export type Traffic = {
+type Traffic = {
   /** Calls under way. */
   inFlight: number
   /** Smooth round robin: what the target is owed. Moved by `selectTarget`. */

@@ -56,7 +56,7 @@ function bestBranch(issue: Extract<ZodIssue, { code: 'invalid_union' }>): number
 
 function plain(issue: ZodIssue): string {
   const text = issue.message.replace(/^Invalid input: /, '')
-  if (issue.code === 'invalid_type' && / received undefined$/.test(text)) return 'is required'
+  if (issue.code === 'invalid_type' && text.endsWith(' received undefined')) return 'is required'
   return text.charAt(0).toLowerCase() + text.slice(1)
 }
 

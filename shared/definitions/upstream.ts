@@ -9,12 +9,7 @@ import {
 import { millisecondsSchema } from './common.ts'
 
 /** How the next target is chosen. */
-export const BALANCES = [
-  'round-robin',
-  'least-connections',
-  'ip-hash',
-  'random-two-choices',
-] as const
+const BALANCES = ['round-robin', 'least-connections', 'ip-hash', 'random-two-choices'] as const
 
 const targetUrlSchema = z
   .string()

@@ -10,7 +10,7 @@ import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 import { SILENT } from '../../../shared/logger.ts'
 
-export const CLUSTER_ID = 'a'.repeat(32)
+const CLUSTER_ID = 'a'.repeat(32)
 
 /** One node with its disk and links; `stop` closes all three, `start` takes up from the disk. */
 export class TestNode {

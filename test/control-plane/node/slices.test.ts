@@ -22,16 +22,15 @@ test('a long one lets the loop turn whenever a slice is used up', async () => {
   const clock = new ManualClock()
   let turns = 0
   const result = inSlices(clock, work(clock, 30, 3))
-  let isDone = false
-  void result.then(() => {
-    isDone = true
-  })
-  while (!isDone) {
+  const over = Symbol('over')
+  for (;;) {
     turns += clock.pending
     clock.pass(0)
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve)
+    const turn = new Promise<symbol>((resolve) => {
+      setImmediate(() => resolve(over))
     })
+    // A result that is there already wins over the end of this turn.
+    if ((await Promise.race([result, turn])) !== over) break
   }
   expect(await result).toBe('done')
   // 90 ms of work in slices of 8 ms, each of which ends with the step that exceeds it.

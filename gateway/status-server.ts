@@ -1,6 +1,7 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { STATUS_HEAD_BYTES_MAX } from '../shared/limits.ts'
+import { http } from './node-http.ts'
 import type { Address } from './options.ts'
 
 /** What the status port tells. */
@@ -20,16 +21,19 @@ export class StatusServer {
 
   constructor(source: StatusSource) {
     this.#source = source
-    this.#server = createServer({ maxHeaderSize: STATUS_HEAD_BYTES_MAX }, (request, response) => {
-      const path = (request.url ?? '').split('?', 1)[0]
-      request.resume()
-      if (request.method !== 'GET' && request.method !== 'HEAD') {
-        const headers = { Allow: 'GET, HEAD' }
-        send(response, 405, problem('METHOD_NOT_ALLOWED', 'only GET is served'), headers)
-        return
-      }
-      this.#answer(path ?? '', response)
-    })
+    this.#server = http.createServer(
+      { maxHeaderSize: STATUS_HEAD_BYTES_MAX },
+      (request, response) => {
+        const path = (request.url ?? '').split('?', 1)[0]
+        request.resume()
+        if (request.method !== 'GET' && request.method !== 'HEAD') {
+          const headers = { Allow: 'GET, HEAD' }
+          send(response, 405, problem('METHOD_NOT_ALLOWED', 'only GET is served'), headers)
+          return
+        }
+        this.#answer(path ?? '', response)
+      },
+    )
   }
 
   /** Resolves with the port; rejects when it cannot be taken. */

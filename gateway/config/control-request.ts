@@ -1,5 +1,6 @@
-import { request as httpRequest, type Agent, type ClientRequest } from 'node:http'
+import type { Agent, ClientRequest, request as httpRequest } from 'node:http'
 import { WATCH_CONNECT_MS_MAX } from '../../shared/limits.ts'
+import { http } from '../node-http.ts'
 
 /**
  * A request to a control-plane node, by node:http, which the status port has loaded anyway: a second client would cost
@@ -16,7 +17,7 @@ export function controlRequest(options: {
 }): ClientRequest {
   const { origin, path, method, headers, agent, silenceMs } = options
   const url = new URL(origin)
-  const send = url.protocol === 'https:' ? secureRequest() : httpRequest
+  const send = url.protocol === 'https:' ? secureRequest() : http.request
   const request = send({
     hostname: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port,

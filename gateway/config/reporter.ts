@@ -1,7 +1,8 @@
-import { Agent, type IncomingMessage } from 'node:http'
+import type { Agent, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { REPORT_ANSWER_MS_MAX, REPORT_MS } from '../../shared/limits.ts'
 import type { GatewayReport } from '../../shared/watch-protocol.ts'
+import { http } from '../node-http.ts'
 import { controlRequest } from './control-request.ts'
 
 /** Bytes of a refusal that are kept for the log. */
@@ -32,7 +33,7 @@ export class Reporter {
   follow(origin: string | null): void {
     const old = this.#node
     this.#node =
-      origin === null ? null : { origin, agent: new Agent({ keepAlive: true, maxSockets: 1 }) }
+      origin === null ? null : { origin, agent: new http.Agent({ keepAlive: true, maxSockets: 1 }) }
     this.#isUnderWay = false
     // A report to a node that is no longer watched has nobody who waits for it.
     old?.agent.destroy()

@@ -1,6 +1,7 @@
-import { Agent, type ClientRequest, type IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { WATCH_LINE_BYTES_MAX, WATCH_SILENCE_MS_MAX } from '../../shared/limits.ts'
+import { http } from '../node-http.ts'
 import { controlRequest } from './control-request.ts'
 import { LineSplitter } from './line-splitter.ts'
 
@@ -39,7 +40,7 @@ export class WatchStream {
       path: this.#path,
       method: 'GET',
       headers: { Accept: 'application/x-ndjson' },
-      agent: new Agent({ keepAlive: false }),
+      agent: new http.Agent({ keepAlive: false }),
       silenceMs: WATCH_SILENCE_MS_MAX,
     })
     this.#request.on('response', (response) => this.#answered(response))

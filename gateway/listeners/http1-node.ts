@@ -1,10 +1,4 @@
-import {
-  createServer,
-  STATUS_CODES,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { ERROR_CODES, type ErrorCode } from '../../shared/errors.ts'
 import {
@@ -15,6 +9,7 @@ import {
   HEAD_BYTES_MAX,
 } from '../../shared/limits.ts'
 import type { ServeExchange } from '../exchange.ts'
+import { http } from '../node-http.ts'
 import { errorBody, errorReply, sendReply } from '../reply.ts'
 import { NodeExchange, type ConnectionFacts } from './http1-node-exchange.ts'
 import { isRefusal, readTarget, type HeadRefusal, type RequestTarget } from './request-target.ts'
@@ -47,7 +42,7 @@ export class Http1NodeListener {
 
   constructor(parts: ListenerParts) {
     this.#parts = parts
-    this.#server = createServer({
+    this.#server = http.createServer({
       maxHeaderSize: HEAD_BYTES_MAX,
       // Missing and repeated hosts are answered in our own form.
       requireHostHeader: false,
@@ -151,7 +146,7 @@ export class Http1NodeListener {
     const body = errorBody(code, message)
     const { status } = ERROR_CODES[code]
     socket.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\n` +
+      `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json\r\n` +
         `Content-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${this.#parts.nextRequestId()}\r\n` +
         `Connection: close\r\n\r\n${body}`,
     )

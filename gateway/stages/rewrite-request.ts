@@ -1,6 +1,6 @@
 import type { Exchange } from '../exchange.ts'
 import { isRequestId, type RequestIds } from '../request-id.ts'
-import { isHopByHop, namedByConnection, VIA } from './hop-by-hop.ts'
+import { isHopByHop, lengthsOf, namedByConnection, VIA } from './hop-by-hop.ts'
 
 /** What a target is to see of a request's head. */
 export type RewrittenHead = { readonly headers: string[]; readonly requestId: string }
@@ -18,6 +18,8 @@ const OURS = new Set([
   'x-forwarded-port',
 ])
 
+const SPECIAL_LENGTHS = lengthsOf(OURS)
+
 /**
  * The fields for a target: those of the client that go from end to end, in their order, then what a gateway adds. Host
  * and Content-Length are not among them: they follow from the target and the body.
@@ -32,6 +34,10 @@ export function rewriteRequestHeaders(exchange: Exchange, ids: RequestIds): Rewr
   for (let at = 0; at < given.length; at += 2) {
     const name = given[at] ?? ''
     const value = given[at + 1] ?? ''
+    if (SPECIAL_LENGTHS[name.length] !== true) {
+      headers.push(name, value)
+      continue
+    }
     const lower = name.toLowerCase()
     if (isHopByHop(lower)) {
       if (lower === 'connection') named = [...(named ?? []), ...(namedByConnection(value) ?? [])]

@@ -1,4 +1,6 @@
-import { isHopByHop, namedByConnection, VIA } from './hop-by-hop.ts'
+import { isHopByHop, lengthsOf, namedByConnection, VIA } from './hop-by-hop.ts'
+
+const SPECIAL_LENGTHS = lengthsOf(['via'])
 
 /** The fields for a client: those of the target that go from end to end, in their order, then Via. */
 export function rewriteResponseHeaders(given: readonly string[]): string[] {
@@ -9,6 +11,10 @@ export function rewriteResponseHeaders(given: readonly string[]): string[] {
   for (let at = 0; at < given.length; at += 2) {
     const name = given[at] ?? ''
     const value = given[at + 1] ?? ''
+    if (SPECIAL_LENGTHS[name.length] !== true) {
+      headers.push(name, value)
+      continue
+    }
     const lower = name.toLowerCase()
     if (isHopByHop(lower)) {
       if (lower === 'connection') named = [...named, ...(namedByConnection(value) ?? [])]

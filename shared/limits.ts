@@ -203,7 +203,6 @@ export const LAST_GOOD_SMALL_BYTES = 1 * MIB
 export const LAST_GOOD_CHANGES_BYTES_MAX = 8 * MIB
 export const WORKER_RESTART_MS_MIN = 50
 export const WORKER_RESTART_MS_MAX = 5_000
-export const WORKER_START_MS_MAX = 60_000
 export const DEFINITIONS_POLL_MS = 2_000
 /** After the first sign of a change, so that files written together are read together. */
 export const DEFINITIONS_SETTLE_MS = 50

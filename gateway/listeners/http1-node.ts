@@ -21,6 +21,8 @@ export type ListenerParts = {
   readonly nextRequestId: () => string
   /** A request was refused before it became an exchange. */
   readonly onRefused: (code: ErrorCode) => void
+  /** How long a client may be silent while the gateway waits for it. Default CLIENT_IDLE_MS_MAX. */
+  readonly idleMs?: number
 }
 
 export type ListenAddress = {
@@ -73,7 +75,8 @@ export class Http1NodeListener {
       const { code, message } = refusalOf(error)
       this.#refuseRaw(socket, code, message)
     })
-    this.#server.setTimeout(CLIENT_IDLE_MS_MAX, onIdle)
+    const idleMs = parts.idleMs ?? CLIENT_IDLE_MS_MAX
+    this.#server.setTimeout(idleMs, (socket: OwnedSocket) => onIdle(socket, idleMs))
   }
 
   /** Resolves with the port once connections are accepted. */
@@ -205,10 +208,10 @@ function factsOf(socket: Socket): ConnectionFacts {
 }
 
 /** A connection was silent for long: its client's fault only if the gateway waits for the client. */
-function onIdle(socket: OwnedSocket): void {
+function onIdle(socket: OwnedSocket, idleMs: number): void {
   const exchange = socket.current
   const isIdle = exchange === undefined || exchange.isWaitingForClient()
   if (isIdle) socket.destroy()
   // Node tells a silence once; the next one counts again.
-  else socket.setTimeout(CLIENT_IDLE_MS_MAX)
+  else socket.setTimeout(idleMs)
 }

@@ -61,9 +61,10 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   }
 
   onStart(status: number, headers: string[]): void {
+    // A head that cannot be sent throws here, and the call fails as one without an answer.
+    this.#context.exchange.start(status, rewriteResponseHeaders(headers))
     this.#phase = 'answering'
     this.#context.status = status
-    this.#context.exchange.start(status, rewriteResponseHeaders(headers))
   }
 
   onData(chunk: Uint8Array): boolean {

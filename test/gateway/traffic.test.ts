@@ -5,7 +5,7 @@
 import { afterEach, expect, test } from 'vitest'
 import type { DefinitionInput } from '../../shared/definitions/kinds.ts'
 import { api, targets } from './support/definitions.ts'
-import { startOneWorker, type OneWorker } from './support/one-worker.ts'
+import { startImpatientWorker, startOneWorker, type OneWorker } from './support/one-worker.ts'
 import { openRaw, readUntil, sendRaw } from './support/raw-client.ts'
 import { deadUrl, startRawTarget, startTarget, type TestTarget } from './support/target.ts'
 import { until } from './support/until.ts'
@@ -458,4 +458,86 @@ test('a head without a body yet is not held back', async () => {
   const answer = await fetch(gateway.url)
   expect(answer.headers.get('content-type')).toBe('text/event-stream')
   await answer.body?.cancel()
+})
+
+test('a head that cannot be passed on is the target’s mistake: 502', async () => {
+  const behind = await rawTarget((socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nX: a\x01b\r\nContent-Length: 2\r\n\r\nok')
+  })
+  const gateway = await worker(api('a', '/', targets(behind.url)))
+  const answer = await fetch(gateway.url)
+  expect(answer.status).toBe(502)
+  expect(await answer.json()).toMatchObject({ error: { code: 'UPSTREAM_BAD_RESPONSE' } })
+})
+
+test('a client that stops in the middle of its upload is cut off', async () => {
+  const behind = await target((request) => void request.resume())
+  const gateway = await startImpatientWorker({ idleMs: 60 }, api('a', '/', targets(behind.url)))
+  closing.push(() => gateway.stop())
+  const answer = await sendRaw(
+    gateway.port,
+    'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello',
+  )
+  expect(answer).toBe('')
+  await until('the end', () => gateway.slots[SLOT.active] === 0)
+})
+
+test('a client that does not take its answer is cut off', async () => {
+  const behind = await target((_request, response) => {
+    response.end(Buffer.alloc(64 * 1024 * 1024))
+  })
+  const gateway = await startImpatientWorker({ idleMs: 60 }, api('a', '/', targets(behind.url)))
+  closing.push(() => gateway.stop())
+  const socket = await openRaw(gateway.port)
+  socket.pause()
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until('the request', () => gateway.slots[SLOT.active] === 1)
+  await until('the cut', () => gateway.slots[SLOT.active] === 0)
+  expect(gateway.slots[SLOT.statusClass]).toBe(1)
+  socket.destroy()
+})
+
+test('a client that waits for a slow target is left alone', async () => {
+  let answer: () => void = () => {}
+  const behind = await target((_request, response) => {
+    answer = () => response.end('at last')
+  })
+  const gateway = await startImpatientWorker({ idleMs: 40 }, api('a', '/', targets(behind.url)))
+  closing.push(() => gateway.stop())
+  const pending = fetch(gateway.url)
+  await until('the request', () => behind.requests.length === 1)
+  const startedAt = performance.now()
+  await until('a long silence', () => performance.now() - startedAt > 200)
+  answer()
+  expect(await (await pending).text()).toBe('at last')
+})
+
+test('pipelined requests are answered in their order', async () => {
+  const behind = await target((request, response) => {
+    setTimeout(() => response.end(request.url), request.url === '/1' ? 30 : 0)
+  })
+  const gateway = await worker(api('a', '/', targets(behind.url)))
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n`
+  const request = `${get('/1')}\r\n${get('/2')}\r\n${close(get('/3'))}`
+  const answer = await sendRaw(gateway.port, request)
+  expect(
+    answer
+      .match(/\r\n\r\n\/\d/g)
+      ?.join('')
+      .replaceAll('\r\n', ''),
+  ).toBe('/1/2/3')
+})
+
+test('a TLS target is asked for by its own name, whatever Host the client sent', async () => {
+  let hello = ''
+  const behind = await rawTarget((socket, data) => {
+    hello += data.toString('latin1')
+    socket.destroy()
+  })
+  const url = behind.url.replace('http://127.0.0.1', 'https://localhost')
+  const gateway = await worker(api('a', '/', targets(url)))
+  const request = close('GET / HTTP/1.1\r\nHost: client.example\r\n')
+  expect(taken(await sendRaw(gateway.port, request)).status).toBe(502)
+  expect(hello).toContain('localhost')
+  expect(hello).not.toContain('client.example')
 })

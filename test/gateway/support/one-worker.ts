@@ -27,6 +27,14 @@ export type OneWorker = {
 export async function startOneWorker(
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
+  return startImpatientWorker({}, ...definitions)
+}
+
+/** The same with another patience for silent clients. */
+export async function startImpatientWorker(
+  patience: { readonly idleMs?: number },
+  ...definitions: readonly DefinitionInput[]
+): Promise<OneWorker> {
   const connections = new UndiciConnections()
   const upstreams = new LiveUpstreams(connections)
   const current = new CurrentTable()
@@ -42,6 +50,7 @@ export async function startOneWorker(
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
+    ...patience,
   })
   let revision = 0
   const adopt = (...given: readonly DefinitionInput[]): void => {

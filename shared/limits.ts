@@ -97,6 +97,8 @@ export const PEER_RECONNECT_MS_MAX = 2_000
 export const SNAPSHOT_CHUNK_BYTES = 256 * KIB
 /** Largest stored record in a snapshot: a change with what it replaced, or the result of the largest transaction. */
 export const SNAPSHOT_RECORD_BYTES_MAX = 32 * MIB
+/** Between two rounds of definition files: each of their syncs delays those of the log, on the same disk. */
+export const DEFINITION_FILES_PAUSE_MS = 250
 export const DEFINITION_FILES_RETRY_MS_MIN = 100
 export const DEFINITION_FILES_RETRY_MS_MAX = 10_000
 /** Chunks of an arriving snapshot that may wait for the disk before its link is paused. */

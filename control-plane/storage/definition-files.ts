@@ -1,6 +1,7 @@
 import type { DefinitionChange } from '../../shared/changes.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import {
+  DEFINITION_FILES_PAUSE_MS,
   DEFINITION_FILES_RETRY_MS_MAX,
   DEFINITION_FILES_RETRY_MS_MIN,
 } from '../../shared/limits.ts'
@@ -44,7 +45,7 @@ export class DefinitionFiles {
   #isClosed = false
   #stops: readonly (() => void)[] = []
   #waiting: Waiting[] = []
-  /** Ends a back-off early. */
+  /** Ends a pause early. */
   #wake: () => void = () => {}
 
   constructor(dir: string, logger: Logger) {
@@ -102,10 +103,12 @@ export class DefinitionFiles {
       try {
         await this.#writeOnce()
         delayMs = DEFINITION_FILES_RETRY_MS_MIN
+        // A single change is written at once; a stream of them in rounds, the newest of each definition.
+        if (!this.#isClosed) await this.#pause(DEFINITION_FILES_PAUSE_MS)
       } catch (error) {
         this.#logger.warn({ err: error, dir: this.#dir }, 'definition files could not be written')
         if (this.#isClosed) break
-        await this.#backOff(delayMs)
+        await this.#pause(delayMs)
         delayMs = Math.min(delayMs * 2, DEFINITION_FILES_RETRY_MS_MAX)
       }
     }
@@ -138,7 +141,7 @@ export class DefinitionFiles {
     }
   }
 
-  #backOff(delayMs: number): Promise<void> {
+  #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, delayMs).unref()
       this.#wake = () => {

@@ -47,8 +47,9 @@ export class Pipeline {
   #answer(context: RequestContext, reply: Reply): void {
     context.status = reply.code === null ? reply.status : ERROR_CODES[reply.code].status
     context.responseBytes = reply.body.length
-    sendReply(context.exchange, reply, this.#requestIdOf(context))
+    // Counted before it is sent: whoever has the answer finds it in the metrics.
     record(context)
+    sendReply(context.exchange, reply, this.#requestIdOf(context))
   }
 
   #requestIdOf(context: RequestContext): string {

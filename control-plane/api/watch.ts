@@ -31,6 +31,8 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   api.hub.assertRoom()
   response.statusCode = 200
   response.setHeader('Raftway-Revision', api.plane.state.revision)
+  // A gateway of the same version need not check again what this node has checked with the same schemas.
+  response.setHeader('Raftway-Version', api.version)
   response.setHeader('Content-Type', 'application/x-ndjson; charset=utf-8')
   if (request.method === 'HEAD') {
     response.end()

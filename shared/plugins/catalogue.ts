@@ -1,12 +1,2 @@
-import type { z } from 'zod'
-
-/** What is known of one plugin without running it: enough to check a definition that names it. */
-export type PluginSpec = {
-  /** Checks the options that a definition gives. */
-  readonly optionsSchema: z.ZodType
-  /** One sentence for `raftway schema` and the reference. */
-  readonly summary: string
-}
-
-/** Every plugin by the name that definitions use. */
-export const PLUGINS: Readonly<Record<string, PluginSpec>> = {}
+/** Every plugin that definitions may name. None stands yet: a definition with a plugin is refused, not half obeyed. */
+export const PLUGIN_NAMES: readonly string[] = []

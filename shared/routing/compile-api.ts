@@ -38,13 +38,13 @@ export function compileApi(
   const report: Report = (path, message) => {
     issues.push({ kind: 'Api', name, path: `spec.${path}`, message })
   }
-  checkPlugins(spec.plugins, 'api', report)
+  checkPlugins(spec.plugins, report)
   const hosts = compileHosts(spec, report)
   const routes: RouteEntry[] = []
   for (const [at, route] of spec.routes.entries()) {
     const compiled = reused(definition, at, before) ?? compileRouteOf(definition, at, report)
     if (compiled !== null) routes.push(compiled)
-    checkPlugins(route.plugins, 'route', within(report, `routes.${at}`))
+    checkPlugins(route.plugins, within(report, `routes.${at}`))
   }
   const upstreams = inlineUpstreams(definition, before)
   const named = referencesOf(spec)

@@ -197,8 +197,8 @@ export const WATCH_RECONNECT_MS_MAX = 2_000
 export const WATCH_SILENCE_MS_MAX = 25_000
 export const WATCH_CONNECT_MS_MAX = 3_000
 export const REPORT_ANSWER_MS_MAX = 5_000
-/** A config is on disk this long after its swap. */
-export const LAST_GOOD_SAVE_MS = 250
+/** Least time between two saves of the config: a swap is on disk this long after it, at the latest. */
+export const LAST_GOOD_SAVE_MS = 50
 /** Up to this size the last-good file is written anew for each change; a larger one keeps changes beside it. */
 export const LAST_GOOD_SMALL_BYTES = 1 * MIB
 /** Changes kept beside the last-good file before it is written anew. */

@@ -69,6 +69,8 @@ export class LastGoodFile {
   #baseBytes = 0
   #changesBytes = 0
   #timer: NodeJS.Timeout | null = null
+  /** When the last save began. */
+  #beganMs = -LAST_GOOD_SAVE_MS
   #saving: Promise<void> | null = null
 
   constructor(directory: string, logger: Logger, current: () => SavedConfig | null) {
@@ -91,11 +93,15 @@ export class LastGoodFile {
     return null
   }
 
-  /** The config moved: it is on disk LAST_GOOD_SAVE_MS later. Null stands for more than one step can say. */
+  /**
+   * The config moved: it is saved at once, or, within LAST_GOOD_SAVE_MS of the last save, when they are over. Null
+   * stands for more than one step can say.
+   */
   changed(change: LastGoodChange | null): void {
     if (change === null || change.puts.length > PUTS_PER_CHANGE_MAX) this.#mustRewrite = true
     else if (!this.#mustRewrite) this.#waiting.push(change)
-    this.#timer ??= setTimeout(() => this.#save(), LAST_GOOD_SAVE_MS)
+    const sinceMs = performance.now() - this.#beganMs
+    this.#timer ??= setTimeout(() => this.#save(), Math.max(0, LAST_GOOD_SAVE_MS - sinceMs))
   }
 
   /** Saves what is not yet saved. */
@@ -114,6 +120,7 @@ export class LastGoodFile {
       this.#timer = setTimeout(() => this.#save(), LAST_GOOD_SAVE_MS)
       return
     }
+    this.#beganMs = performance.now()
     this.#saving = this.#write().then(
       () => this.#saved(null),
       (error: unknown) => this.#saved(error),

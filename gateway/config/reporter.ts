@@ -21,6 +21,7 @@ export class Reporter {
   #latest: GatewayReport | null = null
   #isUnderWay = false
   #isDue = false
+  #isScheduled = false
 
   constructor(name: string, onFailure: (reason: string) => void) {
     this.#path = `/v1/gateways/${encodeURIComponent(name)}/report`
@@ -40,9 +41,15 @@ export class Reporter {
     this.#send()
   }
 
+  /** Sent at the end of this turn: whatever else has arrived is applied before time goes into telling of it. */
   report(report: GatewayReport): void {
     this.#latest = report
-    this.#send()
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => {
+      this.#isScheduled = false
+      this.#send()
+    })
   }
 
   close(): void {

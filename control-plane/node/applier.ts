@@ -1,5 +1,6 @@
 import { unreachable } from '../../shared/assert.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
 import type {
   AppliedBatch,
   AppliedChange,
@@ -15,6 +16,7 @@ import { decodeConfChange, type ConfChange } from '../raft/raw-node.ts'
 import { decodeCommand } from '../state-machine/command.ts'
 import { ReplicatedState } from '../state-machine/state.ts'
 import { decodeMemberContext } from './member-change.ts'
+import { inSlices } from './slices.ts'
 
 /** Entries that a node under load may have committed and not yet applied. */
 const CAUGHT_UP_ENTRIES = 1_024
@@ -34,14 +36,20 @@ export type ApplierHooks = {
 export class Applier {
   readonly #hooks: ApplierHooks
   readonly #logger: Logger
+  readonly #clock: Clock
   #state: ReplicatedState
   #index: number
   #term: number
   #confState: ConfState
 
-  constructor(restored: RestoredState, hooks: ApplierHooks, logger: Logger) {
+  constructor(
+    restored: RestoredState,
+    hooks: ApplierHooks,
+    shell: { readonly logger: Logger; readonly clock: Clock },
+  ) {
     this.#hooks = hooks
-    this.#logger = logger
+    this.#logger = shell.logger
+    this.#clock = shell.clock
     this.#state = ReplicatedState.restore(restored)
     this.#index = restored.appliedIndex
     this.#term = restored.appliedTerm
@@ -79,13 +87,16 @@ export class Applier {
     this.#confState = restored.confState
   }
 
-  /** Applies entries in index order. Throws STORAGE_CORRUPT on an entry that this version cannot read. */
-  apply(entries: readonly Entry[]): AppliedBatch {
+  /**
+   * Applies entries in index order; one call at a time. A write of many definitions is worked out in slices, so that the
+   * node goes on answering. Rejects with STORAGE_CORRUPT on an entry that this version cannot read.
+   */
+  async apply(entries: readonly Entry[]): Promise<AppliedBatch> {
     const records: AppliedRecord[] = []
     for (const entry of entries) {
       // A snapshot that was installed meanwhile holds it already.
       if (entry.index <= this.#index) continue
-      for (const record of this.#applyEntry(entry)) records.push(record)
+      for (const record of await this.#applyEntry(entry)) records.push(record)
       this.#index = entry.index
       this.#term = entry.term
     }
@@ -97,7 +108,7 @@ export class Applier {
     }
   }
 
-  #applyEntry(entry: Entry): readonly AppliedRecord[] {
+  #applyEntry(entry: Entry): readonly AppliedRecord[] | Promise<readonly AppliedRecord[]> {
     if (entry.type !== 'normal') return this.#applyMembership(decodeConfChange(entry))
     if (entry.data.length === 0) return []
     const command = decodeCommand(entry.data)
@@ -113,8 +124,9 @@ export class Applier {
     }
   }
 
-  #applyWrite(command: WriteCommand, index: number): readonly AppliedRecord[] {
-    const { result, change, records } = this.#state.apply(command, index)
+  async #applyWrite(command: WriteCommand, index: number): Promise<readonly AppliedRecord[]> {
+    const steps = this.#state.applyInSteps(command, index)
+    const { result, change, records } = await inSlices(this.#clock, steps)
     // Watchers first: whoever is told that its write stands may ask what watchers have seen.
     if (change !== null) this.#hooks.onChange(change)
     this.#hooks.onWrite(command, result)

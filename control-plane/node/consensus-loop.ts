@@ -12,14 +12,17 @@ import {
   type NodeId,
 } from '../raft/messages.ts'
 
+/** Entries are applied; `written` resolves when their effect is on disk. */
+export type Written = { readonly written: Promise<void> }
+
 /** What happens around consensus; each is called from the loop, never while the core is inside a call. */
 export type LoopHooks = {
   /** Just before effects are taken: the moment to hand in what was gathered. */
   onGather(): void
   onSoftState(softState: SoftState): void
   onReadState(readState: ReadState): void
-  /** Committed entries in order, exactly once; resolves when their effect is on disk. */
-  onCommitted(entries: readonly Entry[]): Promise<void>
+  /** Committed entries in order, exactly once, one call at a time; resolves when they are applied in memory. */
+  onCommitted(entries: readonly Entry[]): Promise<Written>
   onSnapshotNeeded(message: MessageOf<'snap'>): void
   /** Makes the staged snapshot the state, with the hard state in the same synchronous batch. */
   onSnapshotAccepted(message: MessageOf<'storage-append'>): Promise<RestoredState>
@@ -172,8 +175,13 @@ export class ConsensusLoop {
     try {
       while (this.#applies.length > 0 && !this.#isStopped) {
         const batch = this.#applies.splice(0)
-        // Each call applies in memory at once and in order; only the disk is waited for, and for all together.
-        await Promise.all(batch.map((message) => this.#hooks.onCommitted(message.entries)))
+        const writes: Promise<void>[] = []
+        for (const { entries } of batch) {
+          const { written } = await this.#hooks.onCommitted(entries)
+          writes.push(written)
+        }
+        // The disk is waited for once, and for all together.
+        await Promise.all(writes)
         for (const message of batch) this.#deliver(message.responses)
       }
     } catch (error) {

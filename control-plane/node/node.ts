@@ -18,7 +18,7 @@ import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
 import { Applier, membersOf } from './applier.ts'
 import { ClusterView } from './cluster-view.ts'
-import { ConsensusLoop, type LoopHooks } from './consensus-loop.ts'
+import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Leadership } from './leadership.ts'
@@ -75,7 +75,7 @@ export class Node implements ControlPlane, PeerHandler {
         onChange: (change) => this.#emit(change),
         onMembership: (request) => this.#onMembership(request),
       },
-      logger,
+      parts,
     )
     this.state = new NodeState(this.#applier, store)
     this.#raw = new RawNode(coreOptions(parts, this.#applier))
@@ -309,13 +309,13 @@ export class Node implements ControlPlane, PeerHandler {
     )
   }
 
-  async #onCommitted(entries: readonly Entry[]): Promise<void> {
-    const batch = this.#applier.apply(entries)
+  async #onCommitted(entries: readonly Entry[]): Promise<Written> {
+    const batch = await this.#applier.apply(entries)
     this.#leadership.onApplied(batch.appliedTerm)
     this.#revisions.reach(this.#applier.state.revision)
     this.#applied.reach(batch.appliedIndex)
     this.#compiler.wake()
-    await this.#parts.store.apply(batch)
+    return { written: this.#parts.store.apply(batch) }
   }
 
   async #install(message: MessageOf<'storage-append'>): Promise<RestoredState> {

@@ -2,7 +2,12 @@ import { assert } from '../../shared/assert.ts'
 import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
-import { adoptChanges, EMPTY_TABLE, type RoutingTable } from '../../shared/routing/table.ts'
+import {
+  adoptChanges,
+  EMPTY_TABLE,
+  runToEnd,
+  type RoutingTable,
+} from '../../shared/routing/table.ts'
 import type {
   AppliedChange,
   AppliedRecord,
@@ -34,7 +39,6 @@ export class ReplicatedState {
   readonly #definitions = new DefinitionMap()
   readonly #members = new Map<NodeId, NodeAddress>()
   readonly #idempotency: IdempotencyWindow
-  readonly #sum: ConfigHash
   #hash: string
   #revision: number
   #compactedRevision: number
@@ -48,8 +52,7 @@ export class ReplicatedState {
     for (const definition of parts?.definitions ?? []) this.#definitions.set(definition)
     for (const member of parts?.members ?? []) this.#members.set(member.id, member)
     this.#idempotency = new IdempotencyWindow(parts?.idempotency)
-    this.#sum = parts === null ? new ConfigHash() : ConfigHash.fromHex(parts.hash)
-    this.#hash = this.#sum.toHex()
+    this.#hash = parts?.hash ?? new ConfigHash().toHex()
     this.#revision = parts?.revision ?? 0
     this.#compactedRevision = parts?.compactedRevision ?? 0
     this.#table = EMPTY_TABLE
@@ -142,11 +145,25 @@ export class ReplicatedState {
    * taken as they are, because the leader validated them.
    */
   apply(command: WriteCommand, index: number): Applied {
+    return runToEnd(this.applyInSteps(command, index))
+  }
+
+  /**
+   * `apply` for a write of many definitions: yields while it works out what the write comes to. The state stays as it was
+   * until the last step, which changes all of it; nothing else may change it meanwhile.
+   */
+  *applyInSteps(command: WriteCommand, index: number): Generator<undefined, Applied> {
     const known = this.findResult(command)
     if (known !== null) return { result: known, change: null, records: [] }
     const transaction = runTransaction(this, command)
     if (!transaction.ok) return { result: transaction, change: null, records: [] }
-    return this.#commit(command, transaction, index)
+    const sum = ConfigHash.fromHex(this.#hash)
+    for (const { before, after } of transaction.changes) {
+      if (before !== null) sum.remove(JSON.stringify(before))
+      if (after !== null) sum.add(JSON.stringify(after))
+      yield
+    }
+    return this.#commit(command, transaction, { index, hash: sum.toHex() })
   }
 
   /** A member joined, or came back under other addresses. */
@@ -167,11 +184,14 @@ export class ReplicatedState {
   #commit(
     command: WriteCommand,
     { revision, results, changes }: Extract<Transaction, { ok: true }>,
-    index: number,
+    { index, hash }: { readonly index: number; readonly hash: string },
   ): Applied {
-    for (const change of changes) this.#change(change)
+    for (const { kind, name, after } of changes) {
+      if (after === null) this.#definitions.delete(kind, name)
+      else this.#definitions.set(after)
+    }
     this.#revision = revision
-    this.#hash = this.#sum.toHex()
+    this.#hash = hash
     const steps = changes.map(definitionChange)
     for (const step of steps) this.#uncompiled.push(step)
     const { atMs, author, message, key, fingerprint } = command
@@ -184,16 +204,6 @@ export class ReplicatedState {
       change: { revision, hash: this.#hash, changes: steps, atMs },
       records: [written, ...remembered],
     }
-  }
-
-  #change({ kind, name, before, after }: HistoryChange): void {
-    if (before !== null) this.#sum.remove(JSON.stringify(before))
-    if (after === null) {
-      this.#definitions.delete(kind, name)
-      return
-    }
-    this.#sum.add(JSON.stringify(after))
-    this.#definitions.set(after)
   }
 }
 

@@ -234,7 +234,7 @@ export class NodeStore {
 
   /** Cuts a snapshot at the index that is applied now. Close it. */
   async openSnapshot(): Promise<OutgoingSnapshot> {
-    await this.#disk.settled()
+    await this.#settled()
     return cutSnapshot(this.#disk, this.#state.generation)
   }
 
@@ -272,12 +272,19 @@ export class NodeStore {
   /** Waits for the writes that were asked for, and unlocks the directory. */
   async close(): Promise<void> {
     await this.#removals
+    await this.#state.settled()
     await this.#disk.close()
+  }
+
+  /** Every write that was asked for before is done, or has failed. */
+  async #settled(): Promise<void> {
+    await this.#state.settled()
+    await this.#disk.settled()
   }
 
   /** History is read from one moment: what is compacted or replaced meanwhile stays readable to the end. */
   async #inHistory<T>(read: (place: HistoryPlace) => Promise<T>): Promise<T> {
-    await this.#disk.settled()
+    await this.#settled()
     const { mark, generation } = this.#state
     const { revision, compactedRevision } = mark
     const snapshot = this.#disk.snapshot()

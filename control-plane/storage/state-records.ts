@@ -64,7 +64,7 @@ export function putMark(generation: number, mark: AppliedMark): Write {
 }
 
 /** What one applied record changes on disk. */
-export function recordWrites(generation: number, record: AppliedRecord): readonly Write[] {
+export function recordWrites(generation: number, record: AppliedRecord): Iterable<Write> {
   switch (record.type) {
     case 'revision':
       return revisionWrites(generation, record.history)
@@ -81,22 +81,19 @@ export function recordWrites(generation: number, record: AppliedRecord): readonl
   }
 }
 
-function revisionWrites(generation: number, history: HistoryRecord): readonly Write[] {
+function* revisionWrites(generation: number, history: HistoryRecord): Generator<Write> {
   const { changes, ...rest } = history
   const head: HistoryHead = { ...rest, count: changes.length }
-  const writes = [putState(generation, historySuffix(history.revision, 0), head)]
+  yield putState(generation, historySuffix(history.revision, 0), head)
   for (const [i, change] of changes.entries()) {
     const { kind, name, after } = change
     const definition = definitionSuffix(kind, name)
-    writes.push(
-      after === null
-        ? deleteState(generation, definition)
-        : putState(generation, definition, after),
-      putState(generation, historySuffix(history.revision, i + 1), change),
-      putIndex(generation, historyIndexSuffix(kind, name, history.revision)),
-    )
+    yield after === null
+      ? deleteState(generation, definition)
+      : putState(generation, definition, after)
+    yield putState(generation, historySuffix(history.revision, i + 1), change)
+    yield putIndex(generation, historyIndexSuffix(kind, name, history.revision))
   }
-  return writes
 }
 
 function putIndex(generation: number, suffix: Buffer): Write {

@@ -1,4 +1,5 @@
-import type { AppliedBatch, RestoredState } from '../ports.ts'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { AppliedBatch, AppliedRecord, RestoredState } from '../ports.ts'
 import type { Disk, Write } from './disk.ts'
 import {
   generationOf,
@@ -19,6 +20,8 @@ const GENERATION = 'generation'
 const FIRST_GENERATION = 1
 /** Keys of compacted history deleted in one batch. */
 const DELETES_MAX = 10_000
+/** Records encoded before the loop turns: a few milliseconds. */
+const WRITES_AT_ONCE = 300
 
 /** The replicated state on disk: one generation is in force, others are snapshots on their way in or out. */
 export class StateStore {
@@ -27,6 +30,8 @@ export class StateStore {
   #nextGeneration: number
   /** What the last batch wrote. */
   #mark: AppliedMark
+  /** Batches are encoded and written one after another. */
+  #tail: Promise<void> = Promise.resolve()
 
   private constructor(disk: Disk, generation: number, mark: AppliedMark) {
     this.#disk = disk
@@ -58,25 +63,51 @@ export class StateStore {
 
   /** Writes an applied batch with its index, all or nothing. Not synced: the log that it came from is. */
   apply(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
+    const written = this.#tail.then(() => this.#applyNext(applied, done))
+    // Whoever called hears of the failure; the disk refuses whatever comes after it.
+    this.#tail = written.catch(() => {})
+    return written
+  }
+
+  /** Resolves when every batch that was given before is with the disk, or has failed. */
+  settled(): Promise<void> {
+    return this.#tail
+  }
+
+  async #applyNext(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
     const { appliedIndex, appliedTerm, confState, records } = applied
+    const writes = await this.#writesOf(records)
     let mark = this.#mark
-    return this.#disk.write({
+    await this.#disk.write({
       sync: false,
       batch: () => {
-        const writes = records.flatMap((record) => recordWrites(this.#generation, record))
         mark = { ...this.#mark, appliedIndex, appliedTerm, confState }
         for (const record of records) {
           if (record.type === 'revision') {
             mark = { ...mark, revision: record.history.revision, hash: record.hash }
           }
         }
-        return [...writes, putMark(this.#generation, mark)]
+        writes.push(putMark(this.#generation, mark))
+        return writes
       },
       done: () => {
         this.#mark = mark
         done(mark)
       },
     })
+  }
+
+  /** Many records take long to encode: the loop turns in between. */
+  async #writesOf(records: readonly AppliedRecord[]): Promise<Write[]> {
+    const writes: Write[] = []
+    let encoded = 0
+    for (const record of records) {
+      for (const write of recordWrites(this.#generation, record)) {
+        writes.push(write)
+        if (++encoded % WRITES_AT_ONCE === 0) await nextTurn()
+      }
+    }
+    return writes
   }
 
   /** Forgets history up to and with `upTo`. Readers are refused it before the first record goes. */

@@ -14,6 +14,10 @@ export const HOSTS_PER_API_MAX = 256
 export const HOST_CHARS_MAX = 253
 export const ROUTES_PER_API_MAX = 1_000
 export const PATH_CHARS_MAX = 1_024
+/** Hosts of requests for which a routing table remembers where to look. */
+export const HOST_MEMO_MAX = 10_000
+/** Different lists of methods that routes share in memory. */
+export const METHOD_LISTS_MAX = 256
 export const REGEX_CHARS_MAX = 512
 export const METHODS_PER_ROUTE_MAX = 16
 export const PREDICATES_PER_ROUTE_MAX = 16

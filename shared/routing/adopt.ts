@@ -1,9 +1,7 @@
 import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
 import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
-import { keyOf } from './bytes.ts'
 import { compileApi } from './compile-api.ts'
-import { TableDraft, type Pending, type RoutingTable } from './draft.ts'
-import { entries, valueAt } from './radix-tree.ts'
+import { apiOf, pendingOf, TableDraft, usersOf, type Pending, type RoutingTable } from './draft.ts'
 import type { DefinitionChange, Quarantined } from './types.ts'
 
 export type Adopted = {
@@ -24,7 +22,7 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
   const draft = new TableDraft(table)
   const latest = lastOfEach(changes)
   const work = new Map<string, DefinitionChange>(latest)
-  for (const [key, { change, waitsForOthers }] of entries(table.pending)) {
+  for (const { key, change, waitsForOthers } of pendingOf(table)) {
     if (waitsForOthers && !work.has(key)) work.set(key, change)
   }
   // An Upstream comes before the Apis that need it, and goes after them.
@@ -54,10 +52,10 @@ function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pen
       draft.replaceApi(change.name, null)
       return null
     }
-    const user = entries(valueAt(table.references, keyOf(change.name)) ?? null).next()
-    if (user.done !== true) {
-      const reason = `cannot be deleted yet: Api "${user.value[0]}" still needs it`
-      return { change, reason, waitsForOthers: true }
+    const [user] = usersOf(table, change.name)
+    if (user !== undefined) {
+      const reason = `cannot be deleted yet: Api "${user}" still needs it`
+      return { key, change, reason, waitsForOthers: true }
     }
     draft.replaceUpstream(key, null)
     return null
@@ -67,7 +65,7 @@ function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pen
     draft.replaceUpstream(key, compileNamedUpstream(definition, table))
     return null
   }
-  const { api, issues } = compileApi(definition, valueAt(table.apis, keyOf(definition.name)))
+  const { api, issues } = compileApi(definition, apiOf(table, definition.name))
   const missing = missingUpstreams(table, api)
   if (issues.length + missing.length === 0) {
     draft.replaceApi(definition.name, api)
@@ -75,14 +73,12 @@ function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pen
   }
   const all = [...issues, ...missing].map(({ path, message }) => `${path}: ${message}`)
   const reason = all.join('; ').slice(0, QUARANTINE_REASON_CHARS_MAX)
-  return { change, reason, waitsForOthers: issues.length === 0 }
+  return { key, change, reason, waitsForOthers: issues.length === 0 }
 }
 
 function quarantinedIn(table: RoutingTable): readonly Quarantined[] {
-  const quarantined: Quarantined[] = []
-  for (const [, { change, reason }] of entries(table.pending)) {
+  return pendingOf(table).map(({ change, reason }) => {
     const { kind, name } = change.op === 'put' ? change.definition : change
-    quarantined.push({ kind, name, reason })
-  }
-  return quarantined
+    return { kind, name, reason }
+  })
 }

@@ -2,7 +2,6 @@ import { definitionKey } from '../changes.ts'
 import type { Definition } from '../definitions/kinds.ts'
 import { ISSUES_MAX, SUGGESTION_NAMES_MAX } from '../limits.ts'
 import { suggest } from '../suggest.ts'
-import { keyOf } from './bytes.ts'
 import {
   compileApi,
   referencesOf,
@@ -10,8 +9,8 @@ import {
   type UpstreamDefinition,
 } from './compile-api.ts'
 import { compileUpstream } from './compile-upstream.ts'
-import { TableDraft, type RoutingTable } from './draft.ts'
-import { entries, valueAt } from './radix-tree.ts'
+import { apiOf, TableDraft, upstreamAt, usersOf, type RoutingTable } from './draft.ts'
+import { valuesOf } from './hash-map.ts'
 import { unreachableRoutes } from './reachability.ts'
 import { sameJson } from './same-json.ts'
 import type { CompiledUpstream, CompileIssue, DefinitionChange } from './types.ts'
@@ -58,7 +57,7 @@ export function* applyInSteps(
       draft.replaceUpstream(key, compileNamedUpstream(definition, table))
       continue
     }
-    const compiled = compileApi(definition, valueAt(table.apis, keyOf(definition.name)))
+    const compiled = compileApi(definition, apiOf(table, definition.name))
     issues.push(...compiled.issues)
     draft.replaceApi(definition.name, compiled.api)
     apis.push(compiled.api)
@@ -98,14 +97,14 @@ export function compileNamedUpstream(
   table: RoutingTable,
 ): CompiledUpstream {
   const key = definitionKey('Upstream', name)
-  const before = valueAt(table.upstreams, keyOf(key))
+  const before = upstreamAt(table, key)
   return before !== undefined && sameJson(before.spec, spec) ? before : compileUpstream(key, spec)
 }
 
 /** Every place where an Api names an Upstream that the table does not have. */
 export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonly CompileIssue[] {
   const missing = api.references.filter(
-    (name) => valueAt(table.upstreams, keyOf(definitionKey('Upstream', name))) === undefined,
+    (name) => upstreamAt(table, definitionKey('Upstream', name)) === undefined,
   )
   if (missing.length === 0) return NO_ISSUES
   const { name, spec } = api.definition
@@ -123,8 +122,7 @@ const NO_ISSUES: readonly CompileIssue[] = []
 function guess(table: RoutingTable, name: string): string {
   const prefix = definitionKey('Upstream', '')
   const known: string[] = []
-  for (const [key] of entries(table.upstreams)) {
-    if (!key.startsWith(prefix)) continue
+  for (const { key } of valuesOf(table.upstreams)) {
     known.push(key.slice(prefix.length))
     if (known.length === SUGGESTION_NAMES_MAX) break
   }
@@ -140,10 +138,10 @@ function neededUpstreams(
   const issues: CompileIssue[] = []
   for (const change of latest.values()) {
     if (change.op === 'put' || change.kind !== 'Upstream') continue
-    for (const [name] of entries(valueAt(table.references, keyOf(change.name)) ?? null)) {
+    for (const name of usersOf(table, change.name)) {
       // What the changes put themselves was already told that the Upstream is missing.
       if (latest.has(definitionKey('Api', name))) continue
-      const spec = valueAt(table.apis, keyOf(name))?.definition.spec
+      const spec = apiOf(table, name)?.definition.spec
       for (const { path, upstream } of spec === undefined ? [] : referencesOf(spec)) {
         if (upstream !== change.name) continue
         const message = `no Upstream "${upstream}": it would be deleted, but is needed here`

@@ -1,5 +1,7 @@
 import { unreachable } from '../assert.ts'
 import type { PatternSpec, RouteSpec } from '../definitions/api.ts'
+import { METHOD_LISTS_MAX } from '../limits.ts'
+import { patternOf } from './bytes.ts'
 import { compilePattern, type Predicate } from './predicates.ts'
 import { compileRegex } from './regex.ts'
 import {
@@ -37,10 +39,17 @@ export function compileRoute(
   if (compiledPath === null || headers === null || query === null || rewritePath === null) {
     return null
   }
+  const { slab, from } = patternOf(compiledPath.texts)
   return {
     // What matching reads stands first, side by side in memory.
     end: compiledPath.end,
+    slab,
+    from,
+    size: Buffer.byteLength(compiledPath.texts[0]),
     predicateCount: (spec.methods === undefined ? 0 : 1) + headers.length + query.length,
+    methods: spec.methods === undefined ? null : shared(spec.methods),
+    headers,
+    query,
     regex: compiledPath.regex,
     texts: compiledPath.texts,
     id: `${place.api}/${place.at}`,
@@ -50,9 +59,6 @@ export function compileRoute(
     path: spec.path,
     upstreamKey: place.upstreamKey,
     rewritePath,
-    methods: spec.methods ?? null,
-    headers,
-    query,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,
   }
@@ -152,5 +158,19 @@ function compilePredicates(
   }
   return isGood ? predicates : null
 }
+
+/**
+ * The same list for all routes with these methods: one that many routes share is in a cache when it is needed. Bounded,
+ * because definitions may name methods that nobody else does.
+ */
+function shared(methods: readonly string[]): readonly string[] {
+  const key = methods.join()
+  const known = methodLists.get(key)
+  if (known !== undefined) return known
+  if (methodLists.size < METHOD_LISTS_MAX) methodLists.set(key, methods)
+  return methods
+}
+
+const methodLists = new Map<string, readonly string[]>()
 
 const NO_PREDICATES: readonly Predicate[] = []

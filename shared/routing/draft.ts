@@ -1,14 +1,17 @@
-import { keyOf } from './bytes.ts'
+import { definitionKey } from '../changes.ts'
+import { hashOf } from './bytes.ts'
 import type { CompiledApi } from './compile-api.ts'
+import { find, newEdit, update, valuesOf, type HashMap } from './hash-map.ts'
 import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
 import { insertRoute, removeRoute, type PathIndex } from './path-index.ts'
-import { newEdit, update, valueAt, type Tree } from './radix-tree.ts'
-import type { RouteEntry } from './routes.ts'
+import { compareText, type RouteEntry } from './routes.ts'
 import type { CompiledUpstream, DefinitionChange } from './types.ts'
 
 /** A change that a gateway could not use, and what it waits for. */
 export type Pending = {
+  /** Of the definition. */
+  readonly key: string
   readonly change: DefinitionChange
   readonly reason: string
   /** Another definition may heal it; otherwise only its own next form can. */
@@ -26,15 +29,53 @@ export type RoutingTable = {
   readonly definitionCount: number
   readonly hosts: HostIndex
   /** By name. */
-  readonly apis: Tree<CompiledApi>
-  /** By key: named ones, and those written inline in Apis. */
-  readonly upstreams: Tree<CompiledUpstream>
-  /** By name of an Upstream: the names of the Apis that need it. */
-  readonly references: Tree<Tree<true>>
+  readonly apis: HashMap<CompiledApi>
+  /** Named ones, by key; those written inline are in their Apis. */
+  readonly upstreams: HashMap<CompiledUpstream>
+  /** By name of an Upstream. */
+  readonly users: HashMap<Users>
   /** By definition key. Only tables of gateways have any. */
-  readonly pending: Tree<Pending>
+  readonly pending: HashMap<Pending>
   /** Upstreams that requests have asked for: `upstreams` again, but faster. Starts empty with each table. */
   readonly upstreamMemo: Map<string, CompiledUpstream>
+  /** By host that requests have named: what `hosts` has for it, in order. Starts empty with each table. */
+  readonly hostMemo: Map<string, readonly PathIndex[]>
+}
+
+/** The Apis that need an Upstream. */
+type Users = { readonly upstream: string; readonly apis: HashMap<{ readonly name: string }> }
+
+/** The Api of a name. */
+export function apiOf(table: RoutingTable, name: string): CompiledApi | undefined {
+  return find(table.apis, hashOf(name), (api) => api.definition.name === name)
+}
+
+/** The upstream of a key, named or inline. */
+export function upstreamAt(table: RoutingTable, key: string): CompiledUpstream | undefined {
+  if (!key.startsWith(INLINE)) return find(table.upstreams, hashOf(key), (each) => each.key === key)
+  // `Api/petstore` or `Api/petstore/2`; names have no slash.
+  const end = key.indexOf('/', INLINE.length)
+  const api = apiOf(table, key.slice(INLINE.length, end < 0 ? key.length : end))
+  return api?.upstreams.find((upstream) => upstream.key === key)
+}
+
+const INLINE = definitionKey('Api', '')
+
+/** Every upstream, named and inline, in the order of the keys. */
+export function allUpstreams(table: RoutingTable): CompiledUpstream[] {
+  const inline = [...valuesOf(table.apis)].flatMap(({ upstreams }) => upstreams)
+  return [...valuesOf(table.upstreams), ...inline].sort((a, b) => compareText(a.key, b.key))
+}
+
+/** The names of the Apis that need an Upstream, in order. */
+export function usersOf(table: RoutingTable, upstream: string): string[] {
+  const users = find(table.users, hashOf(upstream), (each) => each.upstream === upstream)
+  return Array.from(valuesOf(users?.apis ?? null), ({ name }) => name).sort(compareText)
+}
+
+/** All that could not be used, in the order of the keys. */
+export function pendingOf(table: RoutingTable): Pending[] {
+  return [...valuesOf(table.pending)].sort((a, b) => compareText(a.key, b.key))
 }
 
 /** A route on one of its hosts. */
@@ -58,7 +99,7 @@ export class TableDraft {
 
   /** The table, for good. The draft must not be used any more. */
   finish(): RoutingTable {
-    return { ...this.#table, upstreamMemo: new Map() }
+    return { ...this.#table, upstreamMemo: new Map(), hostMemo: new Map() }
   }
 
   /** Keys of upstreams put or removed, in the order of the changes. */
@@ -79,9 +120,10 @@ export class TableDraft {
       before = old ?? null
       return after ?? undefined
     }
-    table.apis = update(table.apis, keyOf(name), change, this.#edit)
+    const isMeant = (api: CompiledApi) => api.definition.name === name
+    table.apis = update(table.apis, { hash: hashOf(name), isMeant }, change, this.#edit)
     this.#moveRoutes(before, after)
-    this.#moveUpstreams(before, after)
+    this.#noteUpstreams(before, after)
     this.#moveReferences(name, before, after)
     table.routeCount += routeCount(after) - routeCount(before)
     table.definitionCount += count(after) - count(before)
@@ -89,20 +131,22 @@ export class TableDraft {
 
   /** Replaces a named Upstream; null takes it away. */
   replaceUpstream(key: string, after: CompiledUpstream | null): void {
-    const before = valueAt(this.#table.upstreams, keyOf(key)) ?? null
-    this.#putUpstream(key, after)
-    this.#table.definitionCount += count(after) - count(before)
+    const table = this.#table
+    const before = upstreamAt(table, key) ?? null
+    const isMeant = (upstream: CompiledUpstream) => upstream.key === key
+    const change = () => after ?? undefined
+    table.upstreams = update(table.upstreams, { hash: hashOf(key), isMeant }, change, this.#edit)
+    if (before !== after) this.#changedKeys.push(key)
+    table.definitionCount += count(after) - count(before)
   }
 
   /** Remembers a change that could not be used; null forgets it. */
   hold(key: string, pending: Pending | null): void {
-    if (this.#table.pending === null && pending === null) return
-    this.#table.pending = update(
-      this.#table.pending,
-      keyOf(key),
-      () => pending ?? undefined,
-      this.#edit,
-    )
+    const table = this.#table
+    if (table.pending === null && pending === null) return
+    const isMeant = (each: Pending) => each.key === key
+    const change = () => pending ?? undefined
+    table.pending = update(table.pending, { hash: hashOf(key), isMeant }, change, this.#edit)
   }
 
   #moveRoutes(before: CompiledApi | null, after: CompiledApi | null): void {
@@ -141,35 +185,34 @@ export class TableDraft {
     this.#table.hosts = updateHost(this.#table.hosts, host, change, this.#edit)
   }
 
-  #moveUpstreams(before: CompiledApi | null, after: CompiledApi | null): void {
+  #noteUpstreams(before: CompiledApi | null, after: CompiledApi | null): void {
     for (const { key } of before?.upstreams ?? []) {
       const isKept = after?.upstreams.some((upstream) => upstream.key === key) ?? false
-      if (!isKept) this.#putUpstream(key, null)
+      if (!isKept) this.#changedKeys.push(key)
     }
-    for (const upstream of after?.upstreams ?? []) this.#putUpstream(upstream.key, upstream)
-  }
-
-  #putUpstream(key: string, after: CompiledUpstream | null): void {
-    const change = (before: CompiledUpstream | undefined): CompiledUpstream | undefined => {
-      if (before !== (after ?? undefined)) this.#changedKeys.push(key)
-      return after ?? undefined
+    for (const upstream of after?.upstreams ?? []) {
+      if (before?.upstreams.includes(upstream) !== true) this.#changedKeys.push(upstream.key)
     }
-    this.#table.upstreams = update(this.#table.upstreams, keyOf(key), change, this.#edit)
   }
 
   #moveReferences(name: string, before: CompiledApi | null, after: CompiledApi | null): void {
     for (const upstream of difference(before?.references ?? [], after?.references ?? [])) {
-      this.#setReference(upstream, name, undefined)
+      this.#setUser(upstream, name, undefined)
     }
     for (const upstream of difference(after?.references ?? [], before?.references ?? [])) {
-      this.#setReference(upstream, name, true)
+      this.#setUser(upstream, name, { name })
     }
   }
 
-  #setReference(upstream: string, api: string, value: true | undefined): void {
-    const changeApis = (apis: Tree<true> = null): Tree<true> | undefined =>
-      update(apis, keyOf(api), () => value, this.#edit) ?? undefined
-    this.#table.references = update(this.#table.references, keyOf(upstream), changeApis, this.#edit)
+  #setUser(upstream: string, api: string, user: { readonly name: string } | undefined): void {
+    const table = this.#table
+    const key = { hash: hashOf(api), isMeant: (each: { name: string }) => each.name === api }
+    const change = (before: Users | undefined): Users | undefined => {
+      const apis = update(before?.apis ?? null, key, () => user, this.#edit)
+      return apis === null ? undefined : { upstream, apis }
+    }
+    const isMeant = (each: Users) => each.upstream === upstream
+    table.users = update(table.users, { hash: hashOf(upstream), isMeant }, change, this.#edit)
   }
 }
 

@@ -1,8 +1,7 @@
 import { EXPLAIN_CANDIDATES_MAX } from '../limits.ts'
-import { ByteScratch } from './bytes.ts'
 import { candidatesOf, type Candidate } from './candidates.ts'
 import type { RoutingTable } from './draft.ts'
-import { acceptsRest, type Walk } from './match.ts'
+import { acceptsRest, walkOf, type Walk } from './match.ts'
 import { explainPattern, matchesAnyValue, matchesPattern } from './predicates.ts'
 import { queryValues } from './query-parameters.ts'
 import { explainOrder, type RouteEntry } from './routes.ts'
@@ -16,8 +15,7 @@ import type { ExplainedCandidate, Explanation, RequestView } from './types.ts'
 export function explain(table: RoutingTable, request: RequestView): Explanation {
   let matched: Candidate | null = null
   const losers: ExplainedCandidate[] = []
-  const walk = { request, host: new ByteScratch(), path: new ByteScratch() }
-  walk.path.load(request.path)
+  const walk = walkOf(request)
   for (const candidate of candidatesOf(table.hosts, walk)) {
     const reason = whyNot(candidate, walk)
     if (reason === null && matched === null) matched = candidate

@@ -1,96 +1,148 @@
 import { unreachable } from '../assert.ts'
-import { ByteScratch } from './bytes.ts'
-import type { HostEntry, HostIndex } from './host-index.ts'
-import type { PathIndex, PathValue } from './path-index.ts'
-import { childOf, type Node } from './radix-tree.ts'
+import { HOST_MEMO_MAX } from '../limits.ts'
+import { ByteScratch, endOfPattern, endOfSegment, hashOfRange } from './bytes.ts'
+import type { RoutingTable } from './draft.ts'
+import { find } from './hash-map.ts'
+import { levelsOf, type HostIndex } from './host-index.ts'
+import type { PathIndex, PathNode, Place } from './path-index.ts'
 import { acceptsRequest, compareRoutes, type RouteEntry } from './routes.ts'
 import type { RequestView } from './types.ts'
 
-// The way down a tree is a recursion: what lies deeper is more specific and is asked first, and on the way back each
-// shorter text gets its turn. Nothing is allocated. Depth is bounded by the texts in the table, never by the request.
+// The beginnings of a path that have the size of a text in the table are looked up by their hashes, the longest first,
+// because what is longer is more specific. The number of looks is bounded by the texts in the table, never by the
+// request. Nothing is allocated but for a host that is new to the table.
 
-/** A request on its way through the trees. */
+/** A request on its way through the table. */
 export type Walk = {
   request: RequestView
-  readonly host: ByteScratch
   readonly path: ByteScratch
 }
 
 const NOBODY: RequestView = { method: '', host: '', path: '', query: '', header: () => undefined }
 
-/** Used again for each request: matching is synchronous and never nested. */
-const walk: Walk = { request: NOBODY, host: new ByteScratch(), path: new ByteScratch() }
+/** A walk for a request, whose path is loaded. */
+export function walkOf(request: RequestView): Walk {
+  const path = new ByteScratch()
+  path.load(request.path)
+  return { request, path }
+}
 
-const DOT = 46
+/** Used again for each request: matching is synchronous and never nested. */
+const walk = walkOf(NOBODY)
+
 const SLASH = 47
 
 /** The route that a request takes, or null. More specific hosts first, then more specific paths. */
-export function findRoute(hosts: HostIndex, request: RequestView): RouteEntry | null {
+export function findRoute(
+  { hosts, hostMemo }: Pick<RoutingTable, 'hosts' | 'hostMemo'>,
+  request: RequestView,
+): RouteEntry | null {
   walk.request = request
   walk.path.load(request.path)
-  let found: RouteEntry | null = null
-  if (hosts.named !== null) {
-    walk.host.load(request.host)
-    found = findByHost(hosts.named, walk, 0)
-  }
-  found ??= findByPath(hosts.any, walk)
+  const found =
+    hosts.named === null ? bestIn(hosts.any, walk, 0, null) : findByHost(hosts, hostMemo)
   walk.request = NOBODY
   return found
 }
 
-/** `at`: how many bytes of the host, from its end, were followed to this node. */
-function findByHost(node: Node<HostEntry>, walk: Walk, at: number): RouteEntry | null {
-  const { bytes, length } = walk.host
-  const { label } = node
-  const left = length - at - node.size
-  if (left < 0) return null
-  for (let i = 0; i < label.length; i++) if (bytes[length - 1 - at - i] !== label[i]) return null
-  const next = left === 0 ? -1 : (bytes[left - 1] ?? -1)
-  const child = childOf(node, next)
-  const found = child === null ? null : findByHost(child, walk, length - left)
-  if (found !== null) return found
-
-  const entry = node.value
-  if (entry === undefined) return null
-  if (left === 0) return findByPath(entry.exact, walk) ?? findByPath(entry.suffix, walk)
-  if (next !== DOT) return null
-  return findByPath(entry.below, walk) ?? findByPath(entry.suffix, walk)
-}
-
-function findByPath(paths: PathIndex, walk: Walk): RouteEntry | null {
-  return paths === null ? null : findFrom(paths, walk, 0)
-}
-
-function findFrom(node: Node<PathValue>, walk: Walk, at: number): RouteEntry | null {
-  const end = followNode(node, walk.path, at)
-  if (end < 0) return null
-  if (end < walk.path.length) {
-    const child = childOf(node, walk.path.bytes[end] ?? 0)
-    const found = child === null ? null : findFrom(child, walk, end)
+function findByHost(hosts: HostIndex, memo: RoutingTable['hostMemo']): RouteEntry | null {
+  const { host } = walk.request
+  for (const paths of memo.get(host) ?? resolved(hosts, memo, host)) {
+    const found = bestIn(paths, walk, 0, null)
     if (found !== null) return found
   }
-  return node.value === undefined ? null : bestAt(node.value, walk, end, null)
+  return null
+}
+
+/** The routes to ask for a host, remembered while there is room. */
+function resolved(
+  hosts: HostIndex,
+  memo: RoutingTable['hostMemo'],
+  host: string,
+): readonly PathIndex[] {
+  const levels = levelsOf(hosts, host).map(({ paths }) => paths)
+  // A copy, because the host may be a piece of a whole request, which it would keep alive.
+  if (memo.size < HOST_MEMO_MAX) memo.set(Buffer.from(host).toString(), levels)
+  return levels
+}
+
+/** The first in order of `best` and the routes of an index whose texts go on at `start`. */
+function bestIn(
+  index: PathIndex,
+  walk: Walk,
+  start: number,
+  best: RouteEntry | null,
+): RouteEntry | null {
+  if (index === null) return best
+  if (index.end !== 'several') return better(index, walk, best)
+  const first = bestBounded(index, walk, start, best)
+  return index.loose === null ? first : bestLoose(index, walk, start, first)
+}
+
+function bestBounded(
+  { bounded, boundedSizes }: PathNode,
+  walk: Walk,
+  start: number,
+  best: RouteEntry | null,
+): RouteEntry | null {
+  const { path } = walk
+  let first = best
+  for (const size of boundedSizes.values) {
+    const end = start + size
+    if (end > path.length || (end < path.length && path.bytes[end] !== SLASH)) continue
+    if (isBeyond(first, start, end)) break
+    const place = find(bounded, hashOfRange(path, start, end), null)
+    if (place !== undefined) first = bestAt(place, walk, end + 1, first)
+  }
+  return first
+}
+
+function bestLoose(
+  { loose, looseSizes }: PathNode,
+  walk: Walk,
+  start: number,
+  best: RouteEntry | null,
+): RouteEntry | null {
+  const { path } = walk
+  let first = best
+  for (const size of looseSizes.values) {
+    const end = start + size
+    if (end > path.length) continue
+    if (isBeyond(first, start, end)) break
+    const place = find(loose, hashOfRange(path, start, end), null)
+    if (place !== undefined) first = bestAt(place, walk, end, first)
+  }
+  return first
 }
 
 /**
- * Where a text goes on behind the node's label, or -1 when it does not follow it. The first byte is what led to the
- * node, but for a root.
+ * Whether `first` has a longer first text than any other route whose beginning is no longer than `at`, and so comes
+ * before it. Behind a parameter, which is where `start` is not 0, all have the same first text, and every one counts.
  */
-export function followNode(node: Node<unknown>, text: ByteScratch, at: number): number {
-  const { bytes } = text
-  const end = at + node.size
-  if (end > text.length) return -1
-  if (node.size === 1 && at > 0) return end
-  const { label } = node
-  for (let i = 0; i < label.length; i++) if (bytes[at + i] !== label[i]) return -1
-  return end
+function isBeyond(first: RouteEntry | null, start: number, at: number): boolean {
+  return start === 0 && first !== null && first.size > at
 }
 
-/** Where the segment that `at` is in ends. */
-export function endOfSegment({ bytes, length }: ByteScratch, at: number): number {
-  let end = at
-  while (end < length && bytes[end] !== SLASH) end++
-  return end
+/** The first in order of `best` and the routes of a place behind which a parameter would begin at `at`. */
+function bestAt(place: Place, walk: Walk, at: number, best: RouteEntry | null): RouteEntry | null {
+  if (place.end !== 'several') return better(place, walk, best)
+  let first = best
+  for (const route of place.routes) {
+    first = better(route, walk, best)
+    // The next ones come later in the order.
+    if (first !== best) break
+  }
+  if (place.wild === null) return first
+  const end = endOfSegment(walk.path, at)
+  return end === at ? first : bestIn(place.wild, walk, end, first)
+}
+
+/** The route, if it comes before `best` and takes the request; otherwise `best`. */
+function better(route: RouteEntry, walk: Walk, best: RouteEntry | null): RouteEntry | null {
+  if (best !== null && compareRoutes(best, route) < 0) return best
+  const at = endOfPattern(route, walk.path)
+  if (at < 0 || !acceptsRest(route, walk, at)) return best
+  return acceptsRequest(route, walk.request) ? route : best
 }
 
 /** Whether a route takes the path, whose literal texts up to `at` are known to fit. */
@@ -107,49 +159,4 @@ export function acceptsRest(route: RouteEntry, walk: Walk, at: number): boolean 
     default:
       return unreachable(route.end)
   }
-}
-
-/** The first in order of `best` and the routes that take the request from this place on. */
-function bestAt(
-  value: PathValue,
-  walk: Walk,
-  at: number,
-  best: RouteEntry | null,
-): RouteEntry | null {
-  if (value.end !== 'several') return better(value, walk, at, best)
-  let first = best
-  for (const route of value.routes) {
-    first = better(route, walk, at, best)
-    // The next ones come later in the order.
-    if (first !== best) break
-  }
-  if (value.wild === null) return first
-  const end = endOfSegment(walk.path, at)
-  return end === at ? first : bestBelow(value.wild, walk, end, first)
-}
-
-/** The route, if it comes before `best` and takes the request; otherwise `best`. */
-function better(
-  route: RouteEntry,
-  walk: Walk,
-  at: number,
-  best: RouteEntry | null,
-): RouteEntry | null {
-  if (best !== null && compareRoutes(best, route) < 0) return best
-  return acceptsRest(route, walk, at) && acceptsRequest(route, walk.request) ? route : best
-}
-
-/** Behind a parameter every text that the path follows counts, not only the longest. */
-function bestBelow(
-  node: Node<PathValue>,
-  walk: Walk,
-  at: number,
-  best: RouteEntry | null,
-): RouteEntry | null {
-  const end = followNode(node, walk.path, at)
-  if (end < 0) return best
-  const first = node.value === undefined ? best : bestAt(node.value, walk, end, best)
-  if (end === walk.path.length) return first
-  const child = childOf(node, walk.path.bytes[end] ?? 0)
-  return child === null ? first : bestBelow(child, walk, end, first)
 }

@@ -1,9 +1,8 @@
-import { routesOf } from './candidates.ts'
-import type { RoutingTable } from './draft.ts'
+import { allUpstreams, pendingOf, type RoutingTable } from './draft.ts'
 import { hostsOf } from './host-index.ts'
 import { printPattern, type Predicate } from './predicates.ts'
-import { entries } from './radix-tree.ts'
-import type { RouteEntry } from './routes.ts'
+import { routesIn } from './path-index.ts'
+import { compareRoutes, type RouteEntry } from './routes.ts'
 import type { CompiledUpstream } from './types.ts'
 
 /** The whole table as text, for golden files and people: hosts, their routes in the order of trial, upstreams. */
@@ -11,12 +10,13 @@ export function printTable(table: RoutingTable): string {
   const lines = [`${table.routeCount} routes of ${table.definitionCount} definitions`]
   for (const [host, paths] of hostsOf(table.hosts)) {
     lines.push('', `host ${host.text}`)
-    for (const route of routesOf(paths)) lines.push(`  ${printRoute(route)}`)
+    for (const route of [...routesIn(paths)].sort(compareRoutes))
+      lines.push(`  ${printRoute(route)}`)
   }
-  if (table.upstreams !== null) lines.push('', 'upstreams')
-  for (const [, upstream] of entries(table.upstreams)) lines.push(`  ${printUpstream(upstream)}`)
+  const upstreams = allUpstreams(table).map((upstream) => `  ${printUpstream(upstream)}`)
+  if (upstreams.length > 0) lines.push('', 'upstreams', ...upstreams)
   if (table.pending !== null) lines.push('', 'quarantined')
-  for (const [key, { reason }] of entries(table.pending)) lines.push(`  ${key}: ${reason}`)
+  for (const { key, reason } of pendingOf(table)) lines.push(`  ${key}: ${reason}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -1,3 +1,4 @@
+import type { Pattern as BytePattern } from './bytes.ts'
 import type { CompiledRoute, RequestView } from './types.ts'
 import { coversPattern, matchesAnyValue, matchesPattern, type Predicate } from './predicates.ts'
 import { queryValues } from './query-parameters.ts'
@@ -5,24 +6,27 @@ import type { Regex } from './regex.ts'
 import type { Match } from '../definitions/api.ts'
 
 /** A compiled route with what matching and ordering need. Immutable; survives changes that do not touch it. */
-export type RouteEntry = CompiledRoute & {
-  /** Literal texts with one whole segment between each two: one unless `match` is `template`. Keys of the path index. */
-  readonly texts: readonly [string, ...string[]]
-  /**
-   * What may follow the texts: nothing, nothing or further segments, anything, or what `regex` says of the whole path.
-   */
-  readonly end: 'end' | 'segment' | 'rest' | 'expression'
-  /** Of a regex route, or of a template that the index cannot walk; not null when `end` is `expression`. */
-  readonly regex: Regex | null
-  /** Null: every method. */
-  readonly methods: readonly string[] | null
-  readonly headers: readonly Predicate[]
-  readonly query: readonly Predicate[]
-  /** Methods count one, each header one, each query parameter one. */
-  readonly predicateCount: number
-  readonly priority: number
-  readonly rewritePrefix: string | null
-}
+export type RouteEntry = CompiledRoute &
+  BytePattern & {
+    /** How many bytes the first of `texts` has. */
+    readonly size: number
+    /** Literal texts with one whole segment between each two: one unless `match` is `template`. */
+    readonly texts: readonly [string, ...string[]]
+    /**
+     * What may follow the texts: nothing, nothing or further segments, anything, or what `regex` says of the whole path.
+     */
+    readonly end: 'end' | 'segment' | 'rest' | 'expression'
+    /** Of a regex route, or of a template that the index cannot walk; not null when `end` is `expression`. */
+    readonly regex: Regex | null
+    /** Null: every method. */
+    readonly methods: readonly string[] | null
+    readonly headers: readonly Predicate[]
+    readonly query: readonly Predicate[]
+    /** Methods count one, each header one, each query parameter one. */
+    readonly predicateCount: number
+    readonly priority: number
+    readonly rewritePrefix: string | null
+  }
 
 const MATCH_RANK: Readonly<Record<Match, number>> = {
   exact: 0,

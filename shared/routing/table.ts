@@ -1,9 +1,7 @@
 import { applyChanges } from './apply.ts'
-import { keyOf } from './bytes.ts'
-import type { RoutingTable } from './draft.ts'
+import { allUpstreams, upstreamAt, type RoutingTable } from './draft.ts'
 import { EMPTY_HOSTS } from './host-index.ts'
 import { findRoute } from './match.ts'
-import { entries, valueAt } from './radix-tree.ts'
 import type {
   CompiledRoute,
   CompiledUpstream,
@@ -19,9 +17,10 @@ export const EMPTY_TABLE: RoutingTable = {
   hosts: EMPTY_HOSTS,
   apis: null,
   upstreams: null,
-  references: null,
+  users: null,
   pending: null,
   upstreamMemo: new Map(),
+  hostMemo: new Map(),
 }
 
 /** A table from scratch, all or nothing, or every issue of every definition. The order does not matter. */
@@ -36,24 +35,24 @@ export function compileTable(
 
 /**
  * The route that a request takes, or null. Allocates nothing unless a candidate asks for a query parameter or has a
- * regular expression. `upstreamOf` of the same table resolves the route's upstream.
+ * regular expression, or the host is new to the table. `upstreamOf` of the same table resolves the route's upstream.
  */
 export function matchRoute(table: RoutingTable, request: RequestView): CompiledRoute | null {
-  return findRoute(table.hosts, request)
+  return findRoute(table, request)
 }
 
 /** The upstream of a key; always there for the keys of routes of the same table. */
 export function upstreamOf(table: RoutingTable, key: string): CompiledUpstream | undefined {
   const known = table.upstreamMemo.get(key)
   if (known !== undefined) return known
-  const upstream = valueAt(table.upstreams, keyOf(key))
+  const upstream = upstreamAt(table, key)
   if (upstream !== undefined) table.upstreamMemo.set(key, upstream)
   return upstream
 }
 
 /** Every upstream, named and inline, in order of the keys. */
 export function* upstreams(table: RoutingTable): Generator<CompiledUpstream> {
-  for (const [, upstream] of entries(table.upstreams)) yield upstream
+  yield* allUpstreams(table)
 }
 
 export { adoptChanges, type Adopted } from './adopt.ts'

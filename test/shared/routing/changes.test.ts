@@ -80,7 +80,8 @@ test('taking everything away again leaves the empty table', () => {
         ...all,
       ])
       expect(after.quarantined).toEqual([])
-      expect({ ...after.table, upstreamMemo: null }).toEqual({ ...EMPTY_TABLE, upstreamMemo: null })
+      const memos = { upstreamMemo: null, hostMemo: null }
+      expect({ ...after.table, ...memos }).toEqual({ ...EMPTY_TABLE, ...memos })
     }),
     { numRuns: 200 },
   )

@@ -4,6 +4,8 @@
 // stand for that of a hundred; from there on each applies every change by itself. The clock starts when the write is
 // sent to a follower, so the first figure holds forwarding, syncs and fan-out as well; the second starts at the
 // acknowledgement. All watchers share one core with each other, and both cores with the nodes: real ones would not.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { request } from 'undici'
 import { ConfigFollower } from '../../gateway/config/follower.ts'
 import { Mirror } from '../../gateway/config/mirror.ts'
@@ -83,6 +85,19 @@ export async function run(): Promise<void> {
     const written = await call(`${follower.url}/v1/config`, 'PUT', { definitions })
     if (written.status !== 200) throw new Error(JSON.stringify(written.body))
     const start = await startOf(follower.url)
+    // 10,000 definition files a node are being written behind the answer: what is measured comes after them.
+    await until(
+      'the definition files',
+      async () => {
+        const shown = await Promise.all(
+          fleet.nodes.map(({ dataDir }) =>
+            readFile(join(dataDir, 'definitions', 'REVISION'), 'utf8'),
+          ),
+        )
+        return shown.every((text) => Number(text) === start.revision) ? true : null
+      },
+      120_000,
+    )
     let left = 0
     let onAll: () => void = () => {}
     const urls = fleet.nodes.map(({ url }) => url)

@@ -145,7 +145,9 @@ test('the status port has the shape that tools rely on', async () => {
   const metrics = await until('the counters', async () => {
     const text = await (await fetch(`${base}/metrics`)).text()
     // A reply is counted after it is sent: the one that was asked for last may still be on its way into the sums.
-    const isCounted = ['2xx', '4xx'].every((one) => text.includes(`requests_total{class="${one}"} 1`))
+    const isCounted = ['2xx', '4xx'].every((one) =>
+      text.includes(`requests_total{class="${one}"} 1`),
+    )
     return isCounted ? text : null
   })
   expect(metrics).toContain('raftway_gateway_config_revision 1')

@@ -63,25 +63,25 @@ export function endOfSegment({ bytes, length }: ByteScratch, at: number): number
 }
 
 /**
- * Texts with one whole rest of a segment between each two, to be compared with requests. The bytes of many patterns lie
+ * Texts with one whole rest of a segment between each two, to be compared with requests. The bytes of many literals lie
  * side by side in one slab, where they take far fewer pages of memory than in an object each: what a match waits for in
  * a large table is memory (test/bench/table.ts).
  */
-export type Pattern = {
+export type Literals = {
   /** For each text its size in two bytes, and its bytes; then a size of -1. */
   readonly slab: DataView
   readonly from: number
 }
 
-/** Large enough that slabs are few, small enough that one which is kept for few patterns costs little. */
+/** Large enough that slabs are few, small enough that one which is kept for few literals costs little. */
 const SLAB_BYTES = 65_536
 const SIZE_BYTES = 2
 
 let slab = viewOf(Buffer.alloc(0))
 let used = 0
 
-/** Writes texts, each up to 32,767 bytes, into a slab, which lives as long as any of its patterns. */
-export function patternOf(texts: readonly string[]): Pattern {
+/** Writes texts, each up to 32,767 bytes, into a slab, which lives as long as any of its literals. */
+export function literalsOf(texts: readonly string[]): Literals {
   let needed = SIZE_BYTES
   for (const text of texts) needed += SIZE_BYTES + text.length * 3
   if (used + needed > slab.byteLength) {
@@ -101,7 +101,7 @@ export function patternOf(texts: readonly string[]): Pattern {
 }
 
 /** Where a text goes on behind a pattern that stands at its beginning; -1 when the pattern does not. */
-export function endOfPattern({ slab, from }: Pattern, text: ByteScratch): number {
+export function endOfLiterals({ slab, from }: Literals, text: ByteScratch): number {
   const { view, length } = text
   let at = 0
   let here = from

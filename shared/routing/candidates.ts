@@ -1,5 +1,5 @@
 import { PATH_CHARS_MAX } from '../limits.ts'
-import { endOfPattern, endOfSegment, hashOfRange } from './bytes.ts'
+import { endOfLiterals, endOfSegment, hashOfRange } from './bytes.ts'
 import { find } from './hash-map.ts'
 import { levelsOf, type HostIndex } from './host-index.ts'
 import type { Walk } from './match.ts'
@@ -20,7 +20,7 @@ export function* candidatesOf(hosts: HostIndex, walk: Walk): Generator<Candidate
   for (const { host, paths } of levelsOf(hosts, walk.request.host)) {
     const routes = new Set(routesAlong(paths, walk, 0))
     for (const route of [...routes].sort(compareRoutes)) {
-      const at = endOfPattern(route, walk.path)
+      const at = endOfLiterals(route, walk.path)
       // Exact paths and templates are left out where the path does not end with them: they would only be noise.
       const isNoise = at < 0 || (route.end === 'end' && at < walk.path.length)
       if (!isNoise) yield { route, host, at }

@@ -1,9 +1,9 @@
 import type { ApiSpec, RouteSpec } from '../definitions/api.ts'
+import type { UpstreamSpec } from '../definitions/upstream.ts'
 import type { Definition } from '../definitions/kinds.ts'
 import { definitionKey } from '../changes.ts'
 import { checkPlugins } from './compile-plugins.ts'
 import { compileRoute, type Report } from './compile-route.ts'
-import { compileUpstream } from './compile-upstream.ts'
 import { ANY_HOST, parseHost, type HostPattern } from './hosts.ts'
 import type { RouteEntry } from './routes.ts'
 import { sameJson } from './same-json.ts'
@@ -15,14 +15,25 @@ export type UpstreamDefinition = Extract<Definition, { kind: 'Upstream' }>
 /** An Api taken apart. Whether its references lead anywhere, and its routes can be reached, is not decided here. */
 export type CompiledApi = {
   readonly definition: ApiDefinition
-  /** Never empty, each once. */
-  readonly hosts: readonly HostPattern[]
   /** Those that compile, by place. All of them once the Api is part of a table. */
   readonly routes: readonly RouteEntry[]
   /** Written inline in the Api or its routes. */
-  readonly upstreams: readonly CompiledUpstream[]
+  readonly upstreams: readonly InlineUpstream[]
   /** Names of Upstreams that it needs, each once. */
   readonly references: readonly string[]
+}
+
+/** An upstream that is compiled when it is first asked for: of a hundred thousand a gateway may never use most. */
+export type InlineUpstream = {
+  readonly key: string
+  readonly spec: UpstreamSpec
+  /** Null until then. */
+  compiled: CompiledUpstream | null
+}
+
+/** The hosts that an Api serves: never empty, each once unless the Api has an issue. */
+export function hostsServed({ hosts }: ApiSpec): readonly HostPattern[] {
+  return hosts === undefined ? ANY_HOSTS : hosts.map(parseHost)
 }
 
 /**
@@ -39,18 +50,18 @@ export function compileApi(
     issues.push({ kind: 'Api', name, path: `spec.${path}`, message })
   }
   checkPlugins(spec.plugins, report)
-  const hosts = compileHosts(spec, report)
+  checkHosts(spec, report)
   const routes: RouteEntry[] = []
   for (const [at, route] of spec.routes.entries()) {
     const compiled = reused(definition, at, before) ?? compileRouteOf(definition, at, report)
     if (compiled !== null) routes.push(compiled)
-    checkPlugins(route.plugins, within(report, `routes.${at}`))
+    checkPlugins(route.plugins, within(report, at))
   }
   const upstreams = inlineUpstreams(definition, before)
   const named = referencesOf(spec)
   const references = named.length === 0 ? NO_NAMES : namesIn(named)
   // Copies, because an array that has grown by `push` keeps room for 17.
-  const api = { definition, hosts, routes: routes.slice(), upstreams, references }
+  const api = { definition, routes: routes.slice(), upstreams, references }
   return { api, issues }
 }
 
@@ -76,15 +87,13 @@ function namesIn(references: ReturnType<typeof referencesOf>): readonly string[]
   return [...new Set(references.map(({ upstream }) => upstream))]
 }
 
-function compileHosts(spec: ApiSpec, report: Report): readonly HostPattern[] {
-  if (spec.hosts === undefined) return ANY_HOSTS
-  const hosts = new Map<string, HostPattern>()
-  for (const [at, text] of spec.hosts.entries()) {
-    const host = parseHost(text)
-    if (hosts.has(host.text)) report(`hosts.${at}`, `names the host ${host.text} a second time`)
-    hosts.set(host.text, host)
+function checkHosts({ hosts }: ApiSpec, report: Report): void {
+  if (hosts === undefined || hosts.length === 1) return
+  const seen = new Set<string>()
+  for (const [at, { text }] of hosts.map(parseHost).entries()) {
+    if (seen.has(text)) report(`hosts.${at}`, `names the host ${text} a second time`)
+    seen.add(text)
   }
-  return [...hosts.values()]
 }
 
 const ANY_HOSTS: readonly HostPattern[] = [ANY_HOST]
@@ -105,7 +114,7 @@ function reused(
 function compileRouteOf(definition: ApiDefinition, at: number, report: Report): RouteEntry | null {
   const spec = definition.spec.routes[at] as RouteSpec // `at` comes from the array itself.
   const upstreamKey = upstreamKeyOf(definition, at)
-  const reportHere = within(report, `routes.${at}`)
+  const reportHere = within(report, at)
   if (upstreamKey === null) {
     reportHere('upstream', 'is required: neither the route nor its Api has an upstream')
   }
@@ -125,20 +134,26 @@ function upstreamKeyOf({ name, spec }: ApiDefinition, at: number): string | null
 function inlineUpstreams(
   { name, spec }: ApiDefinition,
   before: CompiledApi | undefined,
-): readonly CompiledUpstream[] {
-  const upstreams: CompiledUpstream[] = []
-  const add = (key: string, upstream: ApiSpec['upstream']): void => {
-    if (upstream === undefined || typeof upstream === 'string') return
+): readonly InlineUpstream[] {
+  const upstreams: InlineUpstream[] = []
+  const add = (key: string, upstream: UpstreamSpec): void => {
     const old = before?.upstreams.find((candidate) => candidate.key === key)
     const isSame = old !== undefined && sameJson(old.spec, upstream)
-    upstreams.push(isSame ? old : compileUpstream(key, upstream))
+    upstreams.push(isSame ? old : { key, spec: upstream, compiled: null })
   }
   const key = definitionKey('Api', name)
-  add(key, spec.upstream)
-  for (const [at, route] of spec.routes.entries()) add(`${key}/${at}`, route.upstream)
+  if (isInline(spec.upstream)) add(key, spec.upstream)
+  for (const [at, { upstream }] of spec.routes.entries()) {
+    if (isInline(upstream)) add(`${key}/${at}`, upstream)
+  }
   return upstreams.slice()
 }
 
-function within(report: Report, base: string): Report {
-  return (path, message) => report(`${base}.${path}`, message)
+function isInline(upstream: ApiSpec['upstream']): upstream is UpstreamSpec {
+  return upstream !== undefined && typeof upstream !== 'string'
+}
+
+/** Reports what is wrong with the route at a place. */
+function within(report: Report, at: number): Report {
+  return (path, message) => report(`routes.${at}.${path}`, message)
 }

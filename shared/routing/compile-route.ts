@@ -1,7 +1,7 @@
 import { unreachable } from '../assert.ts'
 import type { PatternSpec, RouteSpec } from '../definitions/api.ts'
 import { METHOD_LISTS_MAX } from '../limits.ts'
-import { patternOf } from './bytes.ts'
+import { literalsOf } from './bytes.ts'
 import { compilePattern, type Predicate } from './predicates.ts'
 import { compileRegex } from './regex.ts'
 import {
@@ -39,7 +39,7 @@ export function compileRoute(
   if (compiledPath === null || headers === null || query === null || rewritePath === null) {
     return null
   }
-  const { slab, from } = patternOf(compiledPath.texts)
+  const { slab, from } = literalsOf(compiledPath.texts)
   return {
     // What matching reads stands first, side by side in memory.
     end: compiledPath.end,

@@ -1,6 +1,7 @@
 import { definitionKey } from '../changes.ts'
 import { hashOf } from './bytes.ts'
-import type { CompiledApi } from './compile-api.ts'
+import { hostsServed, type CompiledApi, type InlineUpstream } from './compile-api.ts'
+import { compileUpstream } from './compile-upstream.ts'
 import { find, newEdit, update, valuesOf, type HashMap } from './hash-map.ts'
 import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
@@ -56,14 +57,21 @@ export function upstreamAt(table: RoutingTable, key: string): CompiledUpstream |
   // `Api/petstore` or `Api/petstore/2`; names have no slash.
   const end = key.indexOf('/', INLINE.length)
   const api = apiOf(table, key.slice(INLINE.length, end < 0 ? key.length : end))
-  return api?.upstreams.find((upstream) => upstream.key === key)
+  const inline = api?.upstreams.find((upstream) => upstream.key === key)
+  return inline === undefined ? undefined : compiledInline(inline)
+}
+
+function compiledInline(inline: InlineUpstream): CompiledUpstream {
+  inline.compiled ??= compileUpstream(inline.key, inline.spec)
+  return inline.compiled
 }
 
 const INLINE = definitionKey('Api', '')
 
 /** Every upstream, named and inline, in the order of the keys. */
 export function allUpstreams(table: RoutingTable): CompiledUpstream[] {
-  const inline = [...valuesOf(table.apis)].flatMap(({ upstreams }) => upstreams)
+  const apis = [...valuesOf(table.apis)]
+  const inline = apis.flatMap(({ upstreams }) => upstreams.map(compiledInline))
   return [...valuesOf(table.upstreams), ...inline].sort((a, b) => compareText(a.key, b.key))
 }
 
@@ -152,11 +160,11 @@ export class TableDraft {
   #moveRoutes(before: CompiledApi | null, after: CompiledApi | null): void {
     if (before === null) {
       // The usual case of a whole config, where the sets below would cost more than the routes.
-      for (const host of after?.hosts ?? []) this.#moveOnHost(host, [], after?.routes ?? [])
+      for (const host of hostsOfApi(after)) this.#moveOnHost(host, [], after?.routes ?? [])
       return
     }
-    const oldHosts = new Map(before.hosts.map((host) => [host.text, host]))
-    const newHosts = new Map(after?.hosts.map((host) => [host.text, host]))
+    const oldHosts = new Map(hostsOfApi(before).map((host) => [host.text, host]))
+    const newHosts = new Map(hostsOfApi(after).map((host) => [host.text, host]))
     const oldRoutes = before.routes
     const newRoutes = after?.routes ?? []
     const gone = difference(oldRoutes, newRoutes)
@@ -217,6 +225,10 @@ export class TableDraft {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+function hostsOfApi(api: CompiledApi | null): readonly HostPattern[] {
+  return api === null ? [] : hostsServed(api.definition.spec)
+}
 
 function routeCount(api: CompiledApi | null): number {
   return api?.routes.length ?? 0

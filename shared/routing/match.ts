@@ -1,6 +1,6 @@
 import { unreachable } from '../assert.ts'
 import { HOST_MEMO_MAX } from '../limits.ts'
-import { ByteScratch, endOfPattern, endOfSegment, hashOfRange } from './bytes.ts'
+import { ByteScratch, endOfLiterals, endOfSegment, hashOfRange } from './bytes.ts'
 import type { RoutingTable } from './draft.ts'
 import { find } from './hash-map.ts'
 import { levelsOf, type HostIndex } from './host-index.ts'
@@ -140,7 +140,7 @@ function bestAt(place: Place, walk: Walk, at: number, best: RouteEntry | null): 
 /** The route, if it comes before `best` and takes the request; otherwise `best`. */
 function better(route: RouteEntry, walk: Walk, best: RouteEntry | null): RouteEntry | null {
   if (best !== null && compareRoutes(best, route) < 0) return best
-  const at = endOfPattern(route, walk.path)
+  const at = endOfLiterals(route, walk.path)
   if (at < 0 || !acceptsRest(route, walk, at)) return best
   return acceptsRequest(route, walk.request) ? route : best
 }

@@ -1,4 +1,4 @@
-import type { Pattern as BytePattern } from './bytes.ts'
+import type { Literals } from './bytes.ts'
 import type { CompiledRoute, RequestView } from './types.ts'
 import { coversPattern, matchesAnyValue, matchesPattern, type Predicate } from './predicates.ts'
 import { queryValues } from './query-parameters.ts'
@@ -7,7 +7,7 @@ import type { Match } from '../definitions/api.ts'
 
 /** A compiled route with what matching and ordering need. Immutable; survives changes that do not touch it. */
 export type RouteEntry = CompiledRoute &
-  BytePattern & {
+  Literals & {
     /** How many bytes the first of `texts` has. */
     readonly size: number
     /** Literal texts with one whole segment between each two: one unless `match` is `template`. */

@@ -110,7 +110,7 @@ function literalLength({ path, match = 'prefix' }: RouteSpec): number {
   if (match === 'prefix') return trimmed(path).length
   if (match === 'template') return path.includes('{') ? path.indexOf('{') : path.length
   // The expressions of the generator are a literal up to the first of these.
-  if (match === 'regex') return path.startsWith('^') ? path.slice(1).search(/[([]|$/) : 0
+  if (match === 'regex') return path.startsWith('^') ? path.slice(1).search(/[([$]|$/) : 0
   return path.length
 }
 

@@ -81,7 +81,9 @@ export function runToEnd<T>(steps: Generator<undefined, T>): T {
 export function lastOfEach(
   changes: readonly DefinitionChange[],
 ): ReadonlyMap<string, DefinitionChange> {
-  return new Map(changes.map((change) => [changeKey(change), change]))
+  const latest = new Map<string, DefinitionChange>()
+  for (const change of changes) latest.set(changeKey(change), change)
+  return latest
 }
 
 /** The key of the definition that a change is about. */

@@ -51,18 +51,19 @@ export function compileApi(
   }
   checkPlugins(spec.plugins, report)
   checkHosts(spec, report)
-  const routes: RouteEntry[] = []
-  for (const [at, route] of spec.routes.entries()) {
-    const compiled = reused(definition, at, before) ?? compileRouteOf(definition, at, report)
-    if (compiled !== null) routes.push(compiled)
-    checkPlugins(route.plugins, within(report, at))
-  }
+  // By `map`, because an array that grows by `push` keeps room for 17.
+  const compiled = spec.routes.map((route, at) => {
+    const own = reused(definition, at, before) ?? compileRouteOf(definition, at, report)
+    if (route.plugins !== undefined) checkPlugins(route.plugins, within(report, at))
+    return own
+  })
+  const routes = compiled.every(isThere) ? compiled : compiled.filter(isThere)
   const upstreams = inlineUpstreams(definition, before)
-  const named = referencesOf(spec)
-  const references = named.length === 0 ? NO_NAMES : namesIn(named)
-  // Copies, because an array that has grown by `push` keeps room for 17.
-  const api = { definition, routes: routes.slice(), upstreams, references }
-  return { api, issues }
+  return { api: { definition, routes, upstreams, references: namesIn(spec) }, issues }
+}
+
+function isThere(route: RouteEntry | null): route is RouteEntry {
+  return route !== null
 }
 
 /** Every place where an Api names an Upstream. */
@@ -83,7 +84,9 @@ export function referencesOf(
 
 const NO_NAMES: readonly string[] = []
 
-function namesIn(references: ReturnType<typeof referencesOf>): readonly string[] {
+function namesIn(spec: ApiSpec): readonly string[] {
+  const references = referencesOf(spec)
+  if (references.length === 0) return NO_NAMES
   return [...new Set(references.map(({ upstream }) => upstream))]
 }
 
@@ -135,18 +138,17 @@ function inlineUpstreams(
   { name, spec }: ApiDefinition,
   before: CompiledApi | undefined,
 ): readonly InlineUpstream[] {
-  const upstreams: InlineUpstream[] = []
-  const add = (key: string, upstream: UpstreamSpec): void => {
-    const old = before?.upstreams.find((candidate) => candidate.key === key)
-    const isSame = old !== undefined && sameJson(old.spec, upstream)
-    upstreams.push(isSame ? old : { key, spec: upstream, compiled: null })
-  }
   const key = definitionKey('Api', name)
-  if (isInline(spec.upstream)) add(key, spec.upstream)
-  for (const [at, { upstream }] of spec.routes.entries()) {
-    if (isInline(upstream)) add(`${key}/${at}`, upstream)
+  const inline = (own: string, upstream: UpstreamSpec): InlineUpstream => {
+    const old = before?.upstreams.find((candidate) => candidate.key === own)
+    const isSame = old !== undefined && sameJson(old.spec, upstream)
+    return isSame ? old : { key: own, spec: upstream, compiled: null }
   }
-  return upstreams.slice()
+  const upstreams = isInline(spec.upstream) ? [inline(key, spec.upstream)] : []
+  for (const [at, { upstream }] of spec.routes.entries()) {
+    if (isInline(upstream)) upstreams.push(inline(`${key}/${at}`, upstream))
+  }
+  return upstreams
 }
 
 function isInline(upstream: ApiSpec['upstream']): upstream is UpstreamSpec {

@@ -84,7 +84,7 @@ export function update<V extends object>(
   else shard.slots[placeOf(shard.slots, hash, key.isMeant)] = after
   mine.count += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
   if (mine.count === 0) return null
-  if (shard.count > SHARD_VALUES_MAX && shard.bits < SHARD_BITS_MAX) cut(mine, hash, edit)
+  if (shard.count >= SHARD_VALUES_MAX && shard.bits < SHARD_BITS_MAX) cut(mine, hash, edit)
   return mine
 }
 
@@ -162,7 +162,8 @@ function cut<V>(map: Shards<V>, hash: number, edit: Edit): void {
     map.shards = map.shards.flatMap((shard) => [shard, shard])
     map.bits = bits
   }
-  const halves = [emptyShard<V>(edit, bits), emptyShard<V>(edit, bits)] as const
+  const { length } = full.slots
+  const halves = [emptyShard<V>(edit, bits, length), emptyShard<V>(edit, bits, length)] as const
   for (let at = 0; at < full.slots.length; at += 2) {
     const value = full.slots[at + 1] as V | undefined // Values stand at the odd places, their hashes before them.
     const own = full.slots[at] as number
@@ -180,12 +181,12 @@ function replaceShard<V>(
   for (let at = map.shards.indexOf(old); map.shards[at] === old; at++) map.shards[at] = shardFor(at)
 }
 
-function emptyShard<V>(edit: Edit, bits: number): Shard<V> {
-  return { edit, bits, count: 0, slots: freeSlots(SLOTS_MIN) }
+function emptyShard<V>(edit: Edit, bits: number, length: number): Shard<V> {
+  return { edit, bits, count: 0, slots: freeSlots(length) }
 }
 
 function ownedMap<V extends object>(map: HashMap<V>, edit: Edit): Shards<V> {
-  if (map === null) return { edit, count: 0, bits: 0, shards: [emptyShard(edit, 0)] }
+  if (map === null) return { edit, count: 0, bits: 0, shards: [emptyShard(edit, 0, SLOTS_MIN)] }
   if (map.edit === edit) return map
   return { edit, count: map.count, bits: map.bits, shards: map.shards.slice() }
 }

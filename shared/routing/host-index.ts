@@ -25,6 +25,8 @@ export type HostLevel = { readonly host: string; readonly paths: PathIndex }
 
 export const EMPTY_HOSTS: HostIndex = { any: null, named: null, dotsMax: -1 }
 
+const NO_PATHS = { exact: null, below: null, suffix: null }
+
 /** The index with the routes of one host pattern replaced by what `change` makes of them. */
 export function updateHost(
   hosts: HostIndex,
@@ -35,8 +37,13 @@ export function updateHost(
   if (host.type === 'any') return { ...hosts, any: change(hosts.any) }
   const { type, name } = host
   const changeEntry = (before: HostEntry | undefined): HostEntry | undefined => {
-    const old = before ?? { name, exact: null, below: null, suffix: null }
-    const after = { ...old, [type]: change(old[type]) }
+    const { exact, below, suffix } = before ?? NO_PATHS
+    const after = {
+      name,
+      exact: type === 'exact' ? change(exact) : exact,
+      below: type === 'below' ? change(below) : below,
+      suffix: type === 'suffix' ? change(suffix) : suffix,
+    }
     const isEmpty = after.exact === null && after.below === null && after.suffix === null
     return isEmpty ? undefined : after
   }

@@ -27,6 +27,8 @@ test('with every node dead gateways serve on, also after a restart, and say so',
     stays.ready(10_000).catch(() => null),
     restarts.ready(10_000).catch(() => null),
   ])
+  // A node hears of gateways that watch another one a moment later.
+  await fleet.connected(2)
   const write = await call(`${fleet.nodes[0]?.url}/v1/apis/a?wait=applied`, 'PUT', {
     spec: spec('/a', target),
   })
@@ -60,10 +62,7 @@ test('with every node dead gateways serve on, also after a restart, and say so',
   // The control plane returns: the gateways follow again.
   for (const node of fleet.nodes) node.start()
   await Promise.all(fleet.nodes.map((node) => node.ready()))
-  await until('both follow', async () => {
-    const { body } = await call(`${fleet.nodes[0]?.url}/v1/gateways`)
-    return (body['items'] as Json[]).filter(({ connected }) => connected).length === 2 ? true : null
-  })
+  await fleet.connected(2)
   const again = await call(`${fleet.nodes[1]?.url}/v1/apis/b?wait=applied`, 'PUT', {
     spec: spec('/b', target),
   })
@@ -77,7 +76,7 @@ test('a damaged last-good file is refused by its checksum, and the gateway does 
   const target = await fleet.target('alive')
   const gateway = await fleet.gateway()
   const [node] = fleet.nodes
-  await gateway.ready(10_000).catch(() => null)
+  await gateway.ready()
   await call(`${node?.url}/v1/apis/a?wait=applied`, 'PUT', { spec: spec('/a', target) })
   await gateway.kill('SIGTERM')
   await node?.kill('SIGKILL')

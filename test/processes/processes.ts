@@ -202,6 +202,18 @@ export class Fleet {
     return `http://127.0.0.1:${address.port}`
   }
 
+  /** Waits until every running node knows of so many connected gateways. */
+  async connected(count: number): Promise<void> {
+    await until(`${count} gateways are known to every node`, async () => {
+      const running = this.nodes.filter((node) => node.isRunning)
+      const seen = await Promise.all(running.map((node) => call(`${node.url}/v1/gateways`)))
+      const counts = seen.map(
+        ({ body }) => (body['items'] as Json[]).filter(({ connected }) => connected).length,
+      )
+      return counts.every((one) => one === count) ? true : null
+    })
+  }
+
   /** The node that leads, as the running nodes agree. */
   async leader(): Promise<Process> {
     return until('a leader', async () => {

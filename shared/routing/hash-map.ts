@@ -47,7 +47,7 @@ export function newEdit(): Edit {
 }
 
 /** Values in a shard at which it is cut: what a change copies against what a match touches. */
-const SHARD_VALUES_MAX = 1_024
+const SHARD_VALUES_MAX = 256
 /** More would only be cut in vain: such values have the same hash. */
 const SHARD_BITS_MAX = 20
 const SLOTS_MIN = 4

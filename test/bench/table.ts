@@ -2,6 +2,8 @@
 // 100,000 routes in three shapes; every figure is the median of several rounds, and each size is measured in turn
 // within a round, so that what disturbs the machine disturbs all sides. Changes are timed one by one.
 import { performance } from 'node:perf_hooks'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { RouteSpec } from '../../shared/definitions/api.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import { Random } from '../../shared/random.ts'
@@ -23,6 +25,9 @@ const MATCHES_PER_ROUND = 200_000
  */
 const REQUEST_SETS = [100, 2_000]
 const REQUESTS_MAX = Math.max(...REQUEST_SETS)
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 /** How the routes are spread over Apis and hosts. */
 type Shape = {
@@ -53,6 +58,7 @@ export async function run(): Promise<void> {
   for (const shape of SHAPES) {
     const subjects = SIZES.map((size) => prepare(shape, size))
     measureCompile(shape, subjects)
+    measureMemory(shape, subjects)
     measureChanges(shape, subjects)
     for (const requests of REQUEST_SETS) measureMatches(shape, subjects, requests)
   }
@@ -128,6 +134,24 @@ function measureCompile(shape: Shape, subjects: readonly Subject[]): void {
       ms: round(percentile(samples, 50) / 1e3),
     })
   }
+}
+
+/** What the largest table holds beside the definitions that it was compiled from. */
+function measureMemory(shape: Shape, subjects: readonly Subject[]): void {
+  const largest = subjects.at(-1)
+  if (largest === undefined) return
+  const before = bytesInUse()
+  const table = compiled(largest.definitions)
+  const bytesPerRoute = round((bytesInUse() - before) / table.routeCount)
+  print({ figure: 'memory', shape: shape.name, routes: largest.size, bytesPerRoute })
+}
+
+/** Bytes of the heap and outside of it, without garbage; what lies outside is given back one collection later. */
+function bytesInUse(): number {
+  collectGarbage()
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
 }
 
 function measureChanges(shape: Shape, subjects: readonly Subject[]): void {

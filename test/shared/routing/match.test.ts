@@ -1,11 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { HOST_MEMO_MAX } from '../../../shared/limits.ts'
+import { hashOf } from '../../../shared/routing/bytes.ts'
 import { adoptChanges, EMPTY_TABLE, explain, matchRoute } from '../../../shared/routing/table.ts'
 import { anyRequest, apiDefinition } from './arbitraries.ts'
 import { dumbMatch } from './dumb-table.ts'
 import { api, put, request, routes, tableOf, upstream } from './samples.ts'
 
-// Goal: the trees decide exactly as a list that is searched from its beginning would, for every kind of match, host
+// Goal: the maps decide exactly as a list that is searched from its beginning would, for every kind of match, host
 // and predicate, and `explain` never tells another story than `matchRoute`.
 test('routes match as in a linear second implementation, and explain agrees', () => {
   const apis = fc.uniqueArray(apiDefinition, { selector: ({ name }) => name, maxLength: 4 })
@@ -166,4 +168,61 @@ test('an expression that would hang a backtracking engine does not hang this one
   expect(matchRoute(table, request(`/${'a'.repeat(5_000)}!`))).toBeNull()
   expect(matchRoute(table, request(`/${'-'.repeat(5_000)}`))).toBeNull()
   expect(performance.now() - start).toBeLessThan(2_000)
+})
+
+/** Two texts that are looked up by the same hash: found within about 100,000, because a hash has 32 bits. */
+function textsWithOneHash(text: (at: number) => string): readonly [string, string] {
+  const seen = new Map<number, string>()
+  for (let at = 0; at < 2_000_000; at++) {
+    const hash = hashOf(text(at))
+    const other = seen.get(hash)
+    if (other !== undefined) return [other, text(at)]
+    seen.set(hash, text(at))
+  }
+  throw new Error('no two texts have the same hash')
+}
+
+test('paths whose hashes are the same are told apart', () => {
+  const [one, two] = textsWithOneHash((at) => `/p${at}`)
+  const table = routes(
+    { path: one },
+    { path: `${one}/{id}/x`, match: 'template' },
+    { path: `${two}/{id}/x`, match: 'template' },
+    { path: two, match: 'exact' },
+    { path: '/' },
+  )
+  const at = (path: string) => matchRoute(table, request(path))?.at
+  expect(at(one)).toBe(0)
+  expect(at(`${one}/1`)).toBe(0)
+  expect(at(`${one}/1/x`)).toBe(1)
+  expect(at(`${two}/1/x`)).toBe(2)
+  expect(at(two)).toBe(3)
+  expect(at(`${two}/1`)).toBe(4)
+})
+
+test('hosts and names whose hashes are the same are told apart', () => {
+  const [one, two] = textsWithOneHash((at) => `h${at}`)
+  const table = tableOf(
+    api(one, { hosts: [one], routes: [{ path: '/' }] }),
+    api(two, { hosts: [`.${two}`], routes: [{ path: '/' }] }),
+  )
+  expect(matchRoute(table, request('/', { host: one }))?.api).toBe(one)
+  expect(matchRoute(table, request('/', { host: two }))?.api).toBe(two)
+  expect(matchRoute(table, request('/', { host: `a.${two}` }))?.api).toBe(two)
+  expect(matchRoute(table, request('/', { host: `a.${one}` }))).toBeNull()
+})
+
+test('hosts beyond those that a table remembers match all the same', () => {
+  const table = tableOf(
+    api('below', { hosts: ['*.x.com'], routes: [{ path: '/a' }] }),
+    api('any', { routes: [{ path: '/' }] }),
+  )
+  for (let at = 0; at < HOST_MEMO_MAX + 10; at++) {
+    const host = `h${at}.x.com`
+    expect(matchRoute(table, request('/a', { host }))?.api).toBe('below')
+  }
+  expect(table.hostMemo.size).toBe(HOST_MEMO_MAX)
+  expect(matchRoute(table, request('/a', { host: 'one.more.x.com' }))?.api).toBe('below')
+  expect(matchRoute(table, request('/b', { host: 'one.more.x.com' }))?.api).toBe('any')
+  expect(matchRoute(table, request('/a', { host: 'x.com' }))?.api).toBe('any')
 })

@@ -2,8 +2,8 @@ import { quoteRegex } from './regex.ts'
 
 /**
  * A path template taken apart. `/pets/{id}/toys` is the texts `/pets/` and `/toys` with one segment between them, and
- * the index can follow it. What the index cannot follow (`{name}.json`: text after a parameter in the same segment) is left
- * to `expression`, from the last text that the index can reach.
+ * the index can follow it. What it cannot follow (`{name}.json`: text after a parameter in the same segment) is left
+ * to `expression`, from the last text that it can reach.
  */
 export type Template = {
   /** Texts with one whole rest of a segment between each two of them. At least one; the first is the literal prefix. */

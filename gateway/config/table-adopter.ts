@@ -68,7 +68,10 @@ export class TableAdopter {
 
   #swap({ table, quarantined, upstreamsChanged }: Adopted): readonly Quarantined[] {
     this.#current.swap(table)
-    for (const key of upstreamsChanged) this.#upstreams.adopt(key, upstreamOf(table, key) ?? null)
+    // A table compiles upstreams when they are first asked for: at a start nobody has asked for any.
+    for (const key of upstreamsChanged) {
+      if (this.#upstreams.has(key)) this.#upstreams.adopt(key, upstreamOf(table, key) ?? null)
+    }
     return quarantined
   }
 }

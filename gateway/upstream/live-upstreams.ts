@@ -57,6 +57,11 @@ export class LiveUpstreams {
     if (old.users === 0) this.#close(old)
   }
 
+  /** Whether an upstream has served a request: only then is there anything that a change must be told to. */
+  has(key: string): boolean {
+    return this.#live.has(key)
+  }
+
   /** Upstreams that have served a request and still stand. */
   get count(): number {
     return this.#live.size

@@ -14,10 +14,15 @@ export function ownTerminal(): Terminal {
     stdin: process.stdin,
     env: process.env,
     cwd: process.cwd(),
-    hasColour: process.stdout.isTTY && picocolors.isColorSupported,
-    isInteractive: process.stderr.isTTY,
+    // On a pipe `isTTY` is not false but missing.
+    hasColour: isTerminal(process.stdout) && picocolors.isColorSupported,
+    isInteractive: isTerminal(process.stderr),
     takeStop: takeSignals,
   }
+}
+
+function isTerminal(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true
 }
 
 function takeSignals(): AbortSignal {

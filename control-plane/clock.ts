@@ -11,3 +11,10 @@ export type Clock = {
   /** Calls once what is ready now has been taken in: inputs that arrive together are carried out together. */
   defer(action: () => void): void
 }
+
+/** Resolves once what is ready now has been taken in. */
+export function nextTurn(clock: Pick<Clock, 'defer'>): Promise<void> {
+  return new Promise((resolve) => {
+    clock.defer(resolve)
+  })
+}

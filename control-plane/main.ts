@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RaftwayError } from '../shared/errors.ts'
@@ -13,7 +13,8 @@ import { PeerSwitch } from './node/peer-switch.ts'
 import { checkServerOptions, type CheckedServerOptions, type ServerOptions } from './options.ts'
 import type { NodeAddress } from './ports.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
-import { NodeStore } from './storage/node-store.ts'
+import type { NodeStore } from './storage/node-store.ts'
+import { openStoreIn } from './storage/open-store.ts'
 import { SYSTEM_CLOCK } from './system-clock.ts'
 import { TcpTransport } from './transport/tcp-transport.ts'
 
@@ -47,7 +48,7 @@ export async function startServer(given: ServerOptions): Promise<Server> {
     throw new RaftwayError('INVALID_REQUEST', `options: ${checked.issues.join('; ')}`)
   const { options } = checked
   await mkdir(options.dataDir, { recursive: true })
-  const store = await NodeStore.open(options.dataDir, given.logger)
+  const store = await openStoreIn(options.dataDir, given.logger)
   try {
     return await new ServerProcess(options, given.logger, store).start()
   } catch (error) {
@@ -97,6 +98,7 @@ class ServerProcess {
       const started = await startApi({
         ...api,
         plane: this.#late,
+        clock: SYSTEM_CLOCK,
         logger: this.#logger,
         version: VERSION,
         electionMs: this.#options.electionMs,
@@ -133,6 +135,7 @@ class ServerProcess {
       clock: SYSTEM_CLOCK,
       logger: this.#logger,
       seed: randomInt(2 ** 32),
+      makeId: randomUUID,
       tickMs: this.#options.tickMs,
       heartbeatMs: this.#options.heartbeatMs,
       electionMs: this.#options.electionMs,

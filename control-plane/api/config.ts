@@ -8,7 +8,8 @@ import { Envelope } from './envelope.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 import { inSlices, manyWritten, takeDefinition } from './transactions.ts'
-import { runWrite, type WritePlan } from './writes.ts'
+import type { WritePlan } from './carry-out-write.ts'
+import { runWrite } from './writes.ts'
 
 /** `GET /v1/config`: every definition at a revision. `PUT /v1/config`: replace all of them at once. */
 export function configCalls(api: ApiContext): Call[] {

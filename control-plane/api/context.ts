@@ -4,6 +4,7 @@ import {
   BOOKMARK_MS,
   READ_BARRIER_MS_MAX,
   RECENT_CHANGES_BYTES_MAX,
+  REPLAY_REVISIONS,
   WATCHER_QUEUE_BYTES_MAX,
   WATCHER_STALL_MS_MAX,
   WATCHERS_MAX,
@@ -40,6 +41,8 @@ export type ApiBounds = {
   readonly watcherQueueBytesMax: number
   readonly watcherStallMs: number
   readonly recentChangesBytesMax: number
+  /** Revisions read from disk at once for a watcher that catches up. */
+  readonly replayRevisions: number
   /** How long a read or an answer waits until this node has caught up. */
   readonly catchUpMs: number
 }
@@ -51,5 +54,6 @@ export const DEFAULT_BOUNDS: ApiBounds = {
   watcherQueueBytesMax: WATCHER_QUEUE_BYTES_MAX,
   watcherStallMs: WATCHER_STALL_MS_MAX,
   recentChangesBytesMax: RECENT_CHANGES_BYTES_MAX,
+  replayRevisions: REPLAY_REVISIONS,
   catchUpMs: READ_BARRIER_MS_MAX,
 }

@@ -10,7 +10,8 @@ import type { ApiContext } from './context.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 import { readGuard, type Guard } from './write-options.ts'
-import { runWrite, type WritePlan } from './writes.ts'
+import type { WritePlan } from './carry-out-write.ts'
+import { runWrite } from './writes.ts'
 
 /** `/v1/apis`, `/v1/apis/{name}` and the same for every other kind. */
 export function definitionCalls(api: ApiContext): Call[] {

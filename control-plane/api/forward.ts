@@ -1,13 +1,7 @@
-import { Agent } from 'undici'
 import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
-import {
-  FORWARD_CONNECT_MS_MAX,
-  FORWARD_CONNECTIONS_MAX,
-  FORWARD_MS_MAX,
-  FORWARD_RETRY_MS_MAX,
-  FORWARD_RETRY_MS_MIN,
-} from '../../shared/limits.ts'
+import { FORWARD_RETRY_MS_MAX, FORWARD_RETRY_MS_MIN } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
 import type { ControlPlane, NodeAddress } from '../ports.ts'
 import type { Answer } from './answer.ts'
 import type { Metrics } from './metrics.ts'
@@ -33,6 +27,21 @@ export type LeaderCall = {
   local(): Promise<Answer>
 }
 
+/** The request that a forwarded call becomes. */
+export type ForwardedRequest = Pick<LeaderCall, 'method' | 'target' | 'headers' | 'body'> & {
+  /** Base URL of the leader's API. */
+  readonly origin: string
+  /** Aborted when the answer is no longer wanted. */
+  readonly signal: AbortSignal
+}
+
+/** What one answer of the leader looks like to whoever forwards. */
+export type ForwardPort = {
+  /** Resolves with whatever is answered. An error's `code` says what broke; NEVER_SENT ones did no harm. */
+  send(request: ForwardedRequest): Promise<Answer>
+  close(): Promise<void>
+}
+
 type Attempt =
   | { readonly type: 'answered'; readonly answer: Answer }
   | { readonly type: 'failed'; readonly isUncertain: boolean; readonly reason: string }
@@ -47,7 +56,9 @@ type InFlight = {
 
 export type ForwarderOptions = {
   readonly plane: ControlPlane
-  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly port: ForwardPort
+  readonly metrics: Pick<Metrics, 'onForwarded'>
   readonly logger: Logger
   /** How long a call looks for a leader: two election timeouts. Milliseconds. */
   readonly patienceMs: number
@@ -56,14 +67,9 @@ export type ForwarderOptions = {
 /** Brings calls to the leader, wherever it is, and stays with them over a change of leader. */
 export class Forwarder {
   readonly #options: ForwarderOptions
-  readonly #agent = new Agent({
-    connections: FORWARD_CONNECTIONS_MAX,
-    connect: { timeout: FORWARD_CONNECT_MS_MAX },
-    headersTimeout: FORWARD_MS_MAX,
-    bodyTimeout: FORWARD_MS_MAX,
-  })
   readonly #inFlight = new Set<InFlight>()
-  #leaderCheck: NodeJS.Timeout | null = null
+  /** Ends the look-outs for another leader, while calls are under way. */
+  #endLeaderCheck: (() => void) | null = null
 
   constructor(options: ForwarderOptions) {
     this.#options = options
@@ -74,7 +80,7 @@ export class Forwarder {
    * over: then NO_LEADER, or WRITE_UNCERTAIN if one of them may have been carried out.
    */
   async carryOut(call: LeaderCall): Promise<Answer> {
-    const { plane } = this.#options
+    const { plane, clock } = this.#options
     if (call.isForwarded) return carryOutHere(plane, call)
     let isUncertain = false
     let deadline: number | null = null
@@ -84,26 +90,26 @@ export class Forwarder {
       if (attempt.type === 'answered') return attempt.answer
       if (attempt.type === 'no-leader') throw failure(isUncertain, attempt.reason)
       isUncertain ||= attempt.isUncertain
-      deadline ??= performance.now() + this.#options.patienceMs
-      const isOver = performance.now() + pauseMs >= deadline
+      deadline ??= clock.monotonic() + this.#options.patienceMs
+      const isOver = clock.monotonic() + pauseMs >= deadline
       if (isOver || (isUncertain && !call.isRepeatable)) throw failure(isUncertain, attempt.reason)
-      await pause(pauseMs)
+      await pause(clock, pauseMs)
       pauseMs = Math.min(pauseMs * 2, FORWARD_RETRY_MS_MAX)
     }
   }
 
   async close(): Promise<void> {
-    if (this.#leaderCheck !== null) clearInterval(this.#leaderCheck)
-    this.#leaderCheck = null
-    await this.#agent.destroy()
+    this.#endLeaderCheck?.()
+    this.#endLeaderCheck = null
+    await this.#options.port.close()
   }
 
   async #attempt(call: LeaderCall, deadline: number | null): Promise<Attempt> {
-    const { plane, patienceMs } = this.#options
+    const { plane, clock, patienceMs } = this.#options
     if (plane.isLeader) return attemptHere(call)
     let leader = plane.leader()
     if (leader === null) {
-      const leftMs = deadline === null ? patienceMs : Math.max(1, deadline - performance.now())
+      const leftMs = deadline === null ? patienceMs : Math.max(1, deadline - clock.monotonic())
       try {
         leader = await plane.waitForLeader(leftMs)
       } catch (error) {
@@ -117,13 +123,16 @@ export class Forwarder {
   }
 
   async #send(call: LeaderCall, leader: NodeAddress): Promise<Attempt> {
-    const { metrics, plane, logger } = this.#options
+    const { metrics, plane, clock, logger, port } = this.#options
     const { isRepeatable } = call
     const entry = { leader, isRepeatable, abort: new AbortController() }
     this.#inFlight.add(entry)
-    this.#leaderCheck ??= setInterval(() => this.#abandonOldLeaders(), LEADER_CHECK_MS)
+    this.#endLeaderCheck ??= clock.every(LEADER_CHECK_MS, () => this.#abandonOldLeaders())
     try {
-      const answer = await this.#request(call, leader, entry.abort.signal)
+      const { method, target, body } = call
+      const headers = { ...call.headers, [FORWARDED_HEADER]: plane.self.name }
+      const { signal } = entry.abort
+      const answer = await port.send({ origin: leader.api, method, target, headers, body, signal })
       const refusal = refusalOf(answer)
       metrics.onForwarded(refusal === null ? 'answered' : 'refused')
       if (refusal === null) return { type: 'answered', answer }
@@ -135,35 +144,10 @@ export class Forwarder {
       return { type: 'failed', isUncertain: !isNeverSent(error), reason }
     } finally {
       this.#inFlight.delete(entry)
-      if (this.#inFlight.size === 0 && this.#leaderCheck !== null) {
-        clearInterval(this.#leaderCheck)
-        this.#leaderCheck = null
+      if (this.#inFlight.size === 0) {
+        this.#endLeaderCheck?.()
+        this.#endLeaderCheck = null
       }
-    }
-  }
-
-  async #request(call: LeaderCall, leader: NodeAddress, signal: AbortSignal): Promise<Answer> {
-    const reply = await this.#agent.request({
-      origin: leader.api,
-      path: call.target,
-      method: call.method,
-      headers: { ...call.headers, [FORWARDED_HEADER]: this.#options.plane.self.name },
-      body: call.body.length === 0 ? null : call.body,
-      signal,
-    })
-    const bytes = Buffer.from(await reply.body.arrayBuffer())
-    const headers: Record<string, string> = {}
-    for (const name of PASSED_HEADERS) {
-      const value = reply.headers[name]
-      if (typeof value === 'string') headers[name] = value
-    }
-    const contentType = reply.headers['content-type']
-    return {
-      status: reply.statusCode,
-      revision: Number(reply.headers['raftway-revision'] ?? 0),
-      body: bytes,
-      ...(typeof contentType === 'string' ? { contentType } : {}),
-      headers,
     }
   }
 
@@ -179,8 +163,6 @@ export class Forwarder {
     }
   }
 }
-
-const PASSED_HEADERS = ['etag', 'retry-after'] as const
 
 /** Answers of a node that does not lead, or not any more. */
 const REFUSALS = ['NOT_LEADER', 'NO_LEADER', 'WRITE_UNCERTAIN', 'STOPPING', 'NOT_FORMED'] as const
@@ -235,8 +217,8 @@ function failure(isUncertain: boolean, reason: string): RaftwayError {
   return new RaftwayError('WRITE_UNCERTAIN', detail)
 }
 
-function pause(ms: number): Promise<void> {
+function pause(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms)
+    clock.after(ms, resolve)
   })
 }

@@ -10,7 +10,8 @@ import { Envelope } from './envelope.ts'
 import { Query, type IntegerRange } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 import { manyWritten } from './transactions.ts'
-import { runWrite, type WritePlan } from './writes.ts'
+import type { WritePlan } from './carry-out-write.ts'
+import { runWrite } from './writes.ts'
 
 /** Who wrote what and when, what differs between two revisions, and the way back. */
 export function historyCalls(api: ApiContext): Call[] {

@@ -9,8 +9,11 @@ export function readsStale(query: Query): boolean {
   return query.oneOf(CONSISTENCY, ['linearizable', 'stale']) === 'stale'
 }
 
+/** What a read point needs of the API. */
+export type ReadContext = Pick<ApiContext, 'plane' | 'patienceMs' | 'bounds'>
+
 /** After this, the state of this node is as new as the call, unless the client asked for less. NO_LEADER, TIMEOUT. */
-export async function readPoint(api: ApiContext, isStale: boolean): Promise<void> {
+export async function readPoint(api: ReadContext, isStale: boolean): Promise<void> {
   if (isStale) return
   const { plane, patienceMs, bounds } = api
   // Without a leader a read is refused as soon as a write would be.

@@ -1,9 +1,15 @@
 import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
-import { REPLAY_REVISIONS } from '../../shared/limits.ts'
 import type { HistoryChange, HistoryRecord, StateReader } from '../ports.ts'
 import { encodeLine, type ConfigPoint, type EncodedChange } from './recent-changes.ts'
+
+/** What to replay; `revisionsAtOnce` are read from disk in one go. */
+export type ReplayRange = {
+  readonly after: number
+  readonly until: ConfigPoint
+  readonly revisionsAtOnce: number
+}
 
 /**
  * The changes after revision `after`, up to and with `until`, encoded from history on disk. Throws
@@ -15,19 +21,19 @@ import { encodeLine, type ConfigPoint, type EncodedChange } from './recent-chang
  */
 export async function* replay(
   state: StateReader,
-  after: number,
-  until: ConfigPoint,
+  range: ReplayRange,
 ): AsyncGenerator<EncodedChange> {
+  const { after, until } = range
   const sum = ConfigHash.fromHex(until.hash)
   let newest = after
-  for await (const record of records(state, after, until.revision)) {
+  for await (const record of records(state, range)) {
     newest = record.revision
     for (const { before, after: written } of record.changes) {
       exchange(sum, { taken: written, put: before })
     }
   }
   if (newest !== until.revision) return
-  for await (const record of records(state, after, until.revision)) {
+  for await (const record of records(state, range)) {
     for (const { before, after: written } of record.changes) {
       exchange(sum, { taken: before, put: written })
     }
@@ -40,12 +46,12 @@ export async function* replay(
 
 async function* records(
   state: StateReader,
-  after: number,
-  upTo: number,
+  { after, until, revisionsAtOnce }: ReplayRange,
 ): AsyncGenerator<HistoryRecord> {
+  const upTo = until.revision
   let at = after
   while (at < upTo) {
-    const batch = await state.history({ after: at, upTo, limit: REPLAY_REVISIONS })
+    const batch = await state.history({ after: at, upTo, limit: revisionsAtOnce })
     const last = batch.at(-1)
     if (last === undefined) return
     yield* batch

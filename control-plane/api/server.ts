@@ -10,6 +10,7 @@ import {
   ELECTION_MS_DEFAULT,
 } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
 import type { ControlPlane } from '../ports.ts'
 import { createApp } from './app.ts'
 import { isTooLarge } from './body.ts'
@@ -17,6 +18,7 @@ import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
 import { Forwarder } from './forward.ts'
 import { GatewayRegistry } from './gateway-registry.ts'
 import { metricsSource } from './health.ts'
+import { LeaderClient } from './leader-client.ts'
 import { Metrics } from './metrics.ts'
 import { problemOf } from './problem.ts'
 import { RolloutBoard } from './rollout.ts'
@@ -30,6 +32,7 @@ export type ApiOptions = {
   /** 0 takes any free port. */
   readonly port: number
   readonly plane: ControlPlane
+  readonly clock: Clock
   readonly logger: Logger
   readonly version: string
   /** Shortest election timeout of the cluster: a call looks for a leader for two of them, at least a second. */
@@ -95,16 +98,17 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
 type Room = { readonly api: ApiContext; stop(): void; close(): Promise<void> }
 
 function createRoom(options: ApiOptions): Room {
-  const { plane, logger, version, electionMs = ELECTION_MS_DEFAULT } = options
+  const { plane, clock, logger, version, electionMs = ELECTION_MS_DEFAULT } = options
   const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
   let isStopping = false
   const metrics: Metrics = new Metrics(() => metricsSource(api))
-  const hub = new WatchHub({ plane, logger, bounds, metrics })
+  const hub = new WatchHub({ plane, clock, logger, bounds, metrics })
   const hashAt = (revision: number): string | null => hub.recent.hashAt(revision)
   const gateways = new GatewayRegistry({ plane, logger, hashAt })
   const rollouts = new RolloutBoard({ gateways, hashAt })
   const patienceMs = Math.max(1_000, 2 * electionMs)
-  const forwarder = new Forwarder({ plane, metrics, logger, patienceMs })
+  const port = new LeaderClient()
+  const forwarder = new Forwarder({ plane, clock, port, metrics, logger, patienceMs })
   const api: ApiContext = {
     plane,
     logger,

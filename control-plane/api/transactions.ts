@@ -8,7 +8,8 @@ import { otherWork, type Answer } from './answer.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Envelope, isRevision } from './envelope.ts'
-import { runWrite, type WritePlan } from './writes.ts'
+import type { WritePlan } from './carry-out-write.ts'
+import { runWrite } from './writes.ts'
 
 /** `POST /v1/transactions`: all or nothing, one revision. */
 export function transactionCalls(api: ApiContext): Call[] {

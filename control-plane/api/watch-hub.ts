@@ -1,24 +1,25 @@
-import type { ServerResponse } from 'node:http'
 import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
 import type { ControlPlane, StateReader } from '../ports.ts'
 import type { ApiBounds } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { encodeLine, RecentChanges } from './recent-changes.ts'
 import { SnapshotText } from './snapshot-text.ts'
-import { Watcher, type WatchSource, type WatchStart } from './watcher.ts'
+import { Watcher, type WatchSink, type WatchSource, type WatchStart } from './watcher.ts'
 
 export type WatchHubOptions = {
-  readonly plane: ControlPlane
+  readonly plane: Pick<ControlPlane, 'state' | 'onApplied' | 'onReset'>
+  readonly clock: Clock
   readonly logger: Logger
   readonly bounds: ApiBounds
-  readonly metrics: Metrics
+  readonly metrics: Pick<Metrics, 'onWatcherCutOff'>
 }
 
 /** How long a snapshot's text is kept after its last reader: gateways that start together do not do so to the tick. */
 const SNAPSHOT_KEPT_MS = 1_000
 
-type Shared = { readonly snapshot: SnapshotText; readers: number; expiry: NodeJS.Timeout | null }
+type Shared = { readonly snapshot: SnapshotText; readers: number; endExpiry: () => void }
 
 /** All watches of one node: an applied change is encoded once and handed to every live watcher in the same tick. */
 export class WatchHub implements WatchSource {
@@ -30,24 +31,27 @@ export class WatchHub implements WatchSource {
   #shared: Shared | null = null
 
   constructor(options: WatchHubOptions) {
-    const { plane, bounds } = options
+    const { plane, clock, bounds } = options
     this.#options = options
     const { revision, hash } = plane.state
     this.recent = new RecentChanges({ revision, hash }, bounds.recentChangesBytesMax)
-    // Twice as often as promised: a timer that is late must not break the promise.
-    const bookmarks = setInterval(() => this.#bookmark(), Math.ceil(bounds.bookmarkMs / 2))
     this.#stops = [
       plane.onApplied((change) => {
         const { line, revision: applied } = this.recent.push(change)
         for (const watcher of this.#live) watcher.deliver(line, applied)
       }),
       plane.onReset(() => this.#reset()),
-      () => clearInterval(bookmarks),
+      // Twice as often as promised: a timer that is late must not break the promise.
+      clock.every(Math.ceil(bounds.bookmarkMs / 2), () => this.#bookmark()),
     ]
   }
 
   get state(): StateReader {
     return this.#options.plane.state
+  }
+
+  get clock(): Clock {
+    return this.#options.clock
   }
 
   get queueBytesMax(): number {
@@ -56,6 +60,10 @@ export class WatchHub implements WatchSource {
 
   get stallMs(): number {
     return this.#options.bounds.watcherStallMs
+  }
+
+  get replayRevisions(): number {
+    return this.#options.bounds.replayRevisions
   }
 
   get count(): number {
@@ -77,10 +85,10 @@ export class WatchHub implements WatchSource {
   }
 
   /** Makes a response whose head was sent a watch, until either side ends it. */
-  open(response: ServerResponse, from: WatchStart): void {
-    const watcher = new Watcher(response, this)
+  open(sink: WatchSink, from: WatchStart): void {
+    const watcher = new Watcher(sink, this)
     this.#watchers.add(watcher)
-    response.once('close', () => {
+    sink.once('close', () => {
       this.#watchers.delete(watcher)
       this.#live.delete(watcher)
     })
@@ -98,7 +106,7 @@ export class WatchHub implements WatchSource {
     // One text is kept at a time: the newest is the one that others may still join.
     this.#forgetShared()
     const snapshot = new SnapshotText(this.state)
-    this.#shared = { snapshot, readers: 1, expiry: null }
+    this.#shared = { snapshot, readers: 1, endExpiry: () => {} }
     return snapshot
   }
 
@@ -106,10 +114,10 @@ export class WatchHub implements WatchSource {
     const shared = this.#shared
     if (shared?.snapshot !== snapshot) return
     shared.readers--
-    if (shared.expiry !== null) clearTimeout(shared.expiry)
-    shared.expiry = setTimeout(() => {
+    shared.endExpiry()
+    shared.endExpiry = this.clock.after(SNAPSHOT_KEPT_MS, () => {
       if (shared === this.#shared && shared.readers === 0) this.#forgetShared()
-    }, SNAPSHOT_KEPT_MS)
+    })
   }
 
   goLive(watcher: Watcher): void {
@@ -139,7 +147,7 @@ export class WatchHub implements WatchSource {
     const shared = this.#shared
     this.#shared = null
     shared?.snapshot.forget()
-    if (shared !== null && shared.expiry !== null) clearTimeout(shared.expiry)
+    shared?.endExpiry()
   }
 
   #reset(): void {

@@ -4,8 +4,7 @@ import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { checkGatewayName } from './gateway-name.ts'
 import { Query } from './query.ts'
-import { readPoint } from './reads.ts'
-import type { WatchStart } from './watcher.ts'
+import { watchStart } from './watch-start.ts'
 
 /** `GET /v1/watch`: newline-delimited JSON, as `shared/watch-protocol.ts` has it. */
 export function watchCalls(api: ApiContext): Call[] {
@@ -25,7 +24,7 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   if (gateway !== undefined) checkGatewayName(query, 'gateway', gateway)
   const labels = query.below('label.')
   query.finish()
-  const start = await startOf(api, from)
+  const start = await watchStart(api, from)
   if (response.destroyed) return
   if (api.isStopping()) throw new RaftwayError('STOPPING', 'This node is stopping.')
   api.hub.assertRoom()
@@ -43,15 +42,4 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
     response.once('close', api.gateways.watchOpened(gateway, labels))
   }
   api.hub.open(response, start)
-}
-
-/**
- * A revision that this node has not seen is either one that it will have in a moment, or one of a cluster that was
- * since restored from an older copy. A read point tells which. NO_LEADER, TIMEOUT.
- */
-async function startOf(api: ApiContext, from: number | undefined): Promise<WatchStart> {
-  if (from === undefined) return { type: 'snapshot' }
-  const { state } = api.plane
-  if (from > state.revision) await readPoint(api, false)
-  return from > state.revision ? { type: 'reset' } : { type: 'after', revision: from }
 }

@@ -1,7 +1,6 @@
-import type { ServerResponse } from 'node:http'
 import { isRaftwayError, type ErrorCode } from '../../shared/errors.ts'
+import { nextTurn, type Clock } from '../clock.ts'
 import type { StateReader } from '../ports.ts'
-import { otherWork } from './answer.ts'
 import { encodeLine, type RecentChanges } from './recent-changes.ts'
 import { replay } from './replay.ts'
 import type { SnapshotText } from './snapshot-text.ts'
@@ -9,12 +8,27 @@ import type { SnapshotText } from './snapshot-text.ts'
 /** How long a watcher that was cut off may still take what waits for it, the reason included. */
 const FAREWELL_MS = 1_000
 
+/** Where a watch goes: a response whose head was sent. `error` is always followed by `close`. */
+export type WatchSink = {
+  /** Bytes taken and not yet on their way. */
+  readonly writableLength: number
+  /** False: take a pause until `drain`. */
+  write(bytes: Buffer): boolean
+  end(bytes: Buffer): void
+  destroy(): void
+  on(event: 'error', listener: () => void): void
+  once(event: 'drain' | 'close', listener: () => void): void
+  off(event: 'drain' | 'close', listener: () => void): void
+}
+
 /** What a watcher draws from: its hub. */
 export type WatchSource = {
+  readonly clock: Clock
   readonly state: StateReader
   readonly recent: RecentChanges
   readonly queueBytesMax: number
   readonly stallMs: number
+  readonly replayRevisions: number
   takeSnapshot(): SnapshotText
   releaseSnapshot(snapshot: SnapshotText): void
   /** From now on `deliver` is called for every change, in the tick in which it is applied. */
@@ -34,7 +48,7 @@ export type WatchStart =
  * is missing it is live, in the same tick, so that no change is left out and none comes twice.
  */
 export class Watcher {
-  readonly #response: ServerResponse
+  readonly #sink: WatchSink
   readonly #source: WatchSource
   /** Revision of the last change or snapshot that was sent. */
   #at = 0
@@ -42,18 +56,18 @@ export class Watcher {
   #mustReset = false
   #isOver = false
 
-  constructor(response: ServerResponse, source: WatchSource) {
-    this.#response = response
+  constructor(sink: WatchSink, source: WatchSource) {
+    this.#sink = sink
     this.#source = source
     // Writing to a client that has just gone is an error of the stream; `close` follows and is what counts.
-    response.on('error', () => response.destroy())
-    response.once('close', () => {
+    sink.on('error', () => sink.destroy())
+    sink.once('close', () => {
       this.#isOver = true
     })
   }
 
   get bytesQueued(): number {
-    return this.#response.writableLength
+    return this.#sink.writableLength
   }
 
   /** Begins. Never rejects: a failure ends this watch, and its client comes again. */
@@ -79,8 +93,8 @@ export class Watcher {
   /** Sends a line that is no change. */
   mark(line: Buffer): void {
     if (this.#isOver) return
-    this.#response.write(line)
-    if (this.#response.writableLength > this.#source.queueBytesMax) this.#cutOff()
+    this.#sink.write(line)
+    if (this.#sink.writableLength > this.#source.queueBytesMax) this.#cutOff()
   }
 
   /** The state was replaced: what comes next begins with a snapshot. */
@@ -97,9 +111,11 @@ export class Watcher {
     if (this.#isOver) return
     this.#isOver = true
     this.#isLive = false
-    this.#response.end(encodeLine({ type: 'closed', code, reason }))
-    const timer = setTimeout(() => this.#response.destroy(), FAREWELL_MS)
-    this.#response.once('close', () => clearTimeout(timer))
+    this.#sink.end(encodeLine({ type: 'closed', code, reason }))
+    this.#sink.once(
+      'close',
+      this.#source.clock.after(FAREWELL_MS, () => this.#sink.destroy()),
+    )
   }
 
   async #catchUp(): Promise<void> {
@@ -128,15 +144,16 @@ export class Watcher {
   }
 
   async #replay(): Promise<void> {
-    const { state, recent } = this.#source
+    const { state, recent, replayRevisions, clock } = this.#source
+    const range = { after: this.#at, until: recent.floor, revisionsAtOnce: replayRevisions }
     try {
-      for await (const { line, revision } of replay(state, this.#at, recent.floor)) {
+      for await (const { line, revision } of replay(state, range)) {
         if (this.#isOver || this.#mustReset) return
         this.#at = revision
         await this.#send(line)
       }
       // Changes are announced before they are on disk: a replay that came too early is tried again.
-      await otherWork()
+      await nextTurn(clock)
     } catch (error) {
       if (!isRaftwayError(error, 'REVISION_COMPACTED')) throw error
       await this.#startOver(state.compactedRevision)
@@ -158,7 +175,7 @@ export class Watcher {
         const piece = snapshot.piece(at)
         if (piece === null) break
         await this.#send(piece)
-        await otherWork()
+        await nextTurn(this.#source.clock)
       }
       await this.#send(encodeLine({ type: 'snapshot-end', revision, hash }))
       this.#at = revision
@@ -169,15 +186,15 @@ export class Watcher {
 
   /** Sends at the client's pace. A client that takes nothing for too long is cut off. */
   async #send(bytes: Buffer): Promise<void> {
-    if (this.#isOver || this.#response.write(bytes)) return
+    if (this.#isOver || this.#sink.write(bytes)) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(() => this.#cutOff(), this.#source.stallMs)
-    this.#response.once('drain', resolve)
-    this.#response.once('close', resolve)
+    const cancel = this.#source.clock.after(this.#source.stallMs, () => this.#cutOff())
+    this.#sink.once('drain', resolve)
+    this.#sink.once('close', resolve)
     await promise
-    clearTimeout(timer)
-    this.#response.off('drain', resolve)
-    this.#response.off('close', resolve)
+    cancel()
+    this.#sink.off('drain', resolve)
+    this.#sink.off('close', resolve)
   }
 
   #cutOff(): void {

@@ -1,12 +1,8 @@
-import { LOG_BYTES_RETAINED, LOG_ENTRIES_RETAINED } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import { compactionPoint } from '../storage/retention.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import type { Applier } from './applier.ts'
-
-const LOG_CHECK_MS = 1_000
-const HISTORY_CHECK_MS = 60_000
 
 /** Keeps the log and the history within their bounds, in the background. */
 export class Housekeeping {
@@ -28,8 +24,10 @@ export class Housekeeping {
     this.#clock = parts.clock
     this.#logger = parts.logger
     this.#stops = [
-      parts.clock.every(LOG_CHECK_MS, () => this.#run('log compaction', () => this.#compactLog())),
-      parts.clock.every(HISTORY_CHECK_MS, () =>
+      parts.clock.every(parts.store.retention.logCheckMs, () =>
+        this.#run('log compaction', () => this.#compactLog()),
+      ),
+      parts.clock.every(parts.store.retention.historyCheckMs, () =>
         this.#run('history compaction', () => this.#compactHistory()),
       ),
     ]
@@ -49,13 +47,13 @@ export class Housekeeping {
 
   /** Half of the bound stays, so that compaction is rare and a follower just behind needs no snapshot. */
   async #compactLog(): Promise<void> {
-    const { log } = this.#store
+    const { log, retention } = this.#store
     const first = log.firstIndex()
     const held = log.lastIndex() - first + 1
-    if (held <= LOG_ENTRIES_RETAINED && log.bytes <= LOG_BYTES_RETAINED) return
+    if (held <= retention.logEntries && log.bytes <= retention.logBytes) return
     const upTo = Math.min(
       this.#applier.index,
-      log.lastIndex() - Math.floor(Math.min(held, LOG_ENTRIES_RETAINED) / 2),
+      log.lastIndex() - Math.floor(Math.min(held, retention.logEntries) / 2),
     )
     if (upTo >= first) await this.#store.compactLog(upTo)
   }
@@ -65,6 +63,7 @@ export class Housekeeping {
     const upTo = await compactionPoint(this.#store, {
       revision: state.revision,
       nowMs: this.#clock.now(),
+      keep: this.#store.retention,
     })
     if (upTo <= state.compactedRevision) return
     // Readers are told before the records go, so that nobody finds a hole.

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { RaftwayError } from '../../shared/errors.ts'
 import { MEMBERS_MAX } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -22,6 +21,7 @@ export type MembershipParts = {
   readonly clock: Clock
   readonly logger: Logger
   readonly timeoutMs: number
+  readonly makeId: () => string
   proposeMember(address: NodeAddress): Outcome
   wake(): void
 }
@@ -138,14 +138,14 @@ export class MembershipChanges {
   }
 
   async #change(changes: readonly MemberChange[], address: NodeAddress | null): Promise<void> {
-    const { raw, clock, timeoutMs } = this.#parts
+    const { raw, clock, timeoutMs, makeId } = this.#parts
     if (this.#isBusy) {
       throw new RaftwayError(
         'MEMBERSHIP_CHANGE_PENDING',
         'another membership change is under way: try again',
       )
     }
-    const request = randomUUID()
+    const request = makeId()
     const change: ConfChange = {
       transition: 'auto',
       changes,

@@ -13,7 +13,10 @@ export type NodeParts = {
   readonly transport: Transport
   readonly clock: Clock
   readonly logger: Logger
+  /** Of the core's timeouts, and of its read contexts: another one at every start. */
   readonly seed: number
+  /** A text that nobody ever made before: idempotency keys, requests for membership. */
+  readonly makeId: () => string
   readonly tickMs: number
   readonly heartbeatMs: number
   readonly electionMs: number

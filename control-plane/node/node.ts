@@ -92,6 +92,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#revisions = new Waiters(clock, this.#applier.state.revision)
     this.#proposals = new Proposals({
       clock,
+      makeId: parts.makeId,
       state: this.#applier.state,
       propose: (payloads) => this.#raw.propose(payloads) === 'ok',
       wake,
@@ -114,6 +115,7 @@ export class Node implements ControlPlane, PeerHandler {
       clock,
       logger,
       timeoutMs: 4 * parts.electionMs + MEMBER_CALL_MS,
+      makeId: parts.makeId,
       proposeMember: (address) => this.#raw.propose([encodeCommand({ type: 'member', address })]),
       wake,
     })

@@ -1,4 +1,4 @@
-import { hash, randomUUID } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { RaftwayError } from '../../shared/errors.ts'
 import { PROPOSALS_PER_BATCH_MAX, UNCOMMITTED_BYTES_MAX } from '../../shared/limits.ts'
 import type { Clock } from '../clock.ts'
@@ -23,6 +23,7 @@ const SMALL_WRITE_OPERATIONS = 32
  */
 export class Proposals {
   readonly #clock: Clock
+  readonly #makeId: () => string
   readonly #propose: (payloads: readonly Uint8Array[]) => boolean
   readonly #wake: () => void
   readonly #untilRevision: (revision: number) => Promise<void>
@@ -41,12 +42,14 @@ export class Proposals {
    */
   constructor(parts: {
     readonly clock: Clock
+    readonly makeId: () => string
     readonly state: ReplicatedState
     readonly propose: (payloads: readonly Uint8Array[]) => boolean
     readonly wake: () => void
     readonly untilRevision: (revision: number) => Promise<void>
   }) {
     this.#clock = parts.clock
+    this.#makeId = parts.makeId
     this.#propose = parts.propose
     this.#wake = parts.wake
     this.#untilRevision = parts.untilRevision
@@ -65,7 +68,7 @@ export class Proposals {
     while (this.#planning !== null) await this.#planning
     const context = {
       atMs: this.#clock.now(),
-      key: request.key ?? randomUUID(),
+      key: request.key ?? this.#makeId(),
       fingerprint: fingerprintOf(request),
       configAtRollback,
     }

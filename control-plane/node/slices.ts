@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { nextTurn, type Clock } from '../clock.ts'
 
 /** Longest stretch of work between two turns of the loop: a fraction of a heartbeat, so that none is late. */
 const SLICE_MS = 8
@@ -10,9 +10,7 @@ export async function inSlices<T>(clock: Clock, steps: Generator<undefined, T>):
     const step = steps.next()
     if (step.done === true) return step.value
     if (clock.monotonic() - beganMs < SLICE_MS) continue
-    await new Promise<void>((resolve) => {
-      clock.defer(resolve)
-    })
+    await nextTurn(clock)
     beganMs = clock.monotonic()
   }
 }

@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { assert } from '../../shared/assert.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { Clock } from '../clock.ts'
 import type {
   AppliedBatch,
   HistoryRecord,
@@ -15,7 +13,7 @@ import type {
 } from '../ports.ts'
 import type { MemoryLog } from '../raft/memory-log.ts'
 import type { ConfState, Entry, HardState, NodeId, SnapshotMeta } from '../raft/messages.ts'
-import { Disk } from './disk.ts'
+import type { Disk } from './disk.ts'
 import {
   readConfigAt,
   readHistory,
@@ -27,7 +25,7 @@ import {
 import { generationRange, memberSuffix } from './keys.ts'
 import { LogStore } from './log-store.ts'
 import { getMeta, Notes, putMeta } from './meta.ts'
-import type { RevisionAge } from './retention.ts'
+import type { Retention, RevisionAge } from './retention.ts'
 import { StagedSnapshot } from './snapshot-in.ts'
 import { cutSnapshot } from './snapshot-out.ts'
 import { EMPTY_MARK, loadState, putMark, putState, type AppliedMark } from './state-records.ts'
@@ -40,9 +38,18 @@ const FOUNDING = { term: 1, index: 1 }
 
 type Config = { readonly revision: number; list(): readonly Definition[] }
 
+/** What a store is opened with beside its disk. */
+export type StoreParts = {
+  readonly logger: Logger
+  readonly clock: Pick<Clock, 'defer'>
+  readonly retention: Retention
+  /** Makes the number of a node that has none yet: by chance, so that two nodes of one cluster never meet in it. */
+  readonly makeNodeId: () => NodeId
+}
+
 /**
  * Everything that one node keeps on disk: who it is, its log, its copy of the replicated state, and history. One
- * database under `<data-dir>/db`, locked while it is open.
+ * database, locked while it is open.
  *
  * Errors: STORAGE_CORRUPT when what is read is damaged; STORAGE_FAILED when a write fails, and from then on for every
  * write, because nobody knows what the disk holds: the process must end.
@@ -51,6 +58,8 @@ export class NodeStore {
   /** This node's number: made at the first start, kept for good. */
   readonly nodeId: NodeId
   readonly notes: Notes
+  /** How much of the past is kept. */
+  readonly retention: Retention
   readonly #disk: Disk
   readonly #log: LogStore
   readonly #state: StateStore
@@ -66,6 +75,7 @@ export class NodeStore {
     readonly log: LogStore
     readonly state: StateStore
     readonly logger: Logger
+    readonly retention: Retention
     readonly nodeId: NodeId
     readonly identity: Identity | null
     readonly restored: RestoredState
@@ -74,6 +84,7 @@ export class NodeStore {
     this.#log = parts.log
     this.#state = parts.state
     this.#logger = parts.logger
+    this.retention = parts.retention
     this.#identity = parts.identity
     this.#restored = parts.restored
     this.nodeId = parts.nodeId
@@ -81,15 +92,13 @@ export class NodeStore {
   }
 
   /**
-   * Opens the store in a data directory, making both if they are not there, and reads everything that a restart needs.
-   * DATA_DIRECTORY_IN_USE; STORAGE_CORRUPT, with what and where: nothing damaged is ever left out silently.
+   * Reads everything that a restart needs from a disk, which is the store's from now on: closed with it, and when this
+   * rejects. STORAGE_CORRUPT, with what and where: nothing damaged is ever left out silently.
    */
-  static async open(dataDir: string, logger: Logger): Promise<NodeStore> {
-    const path = join(dataDir, 'db')
-    await mkdir(path, { recursive: true })
-    const disk = await Disk.open(path)
+  static async open(disk: Disk, parts: StoreParts): Promise<NodeStore> {
+    const { logger, clock, retention, makeNodeId } = parts
     try {
-      const state = await StateStore.open(disk)
+      const state = await StateStore.open(disk, clock)
       const log = await LogStore.open(disk, state.mark)
       const identity = (await getMeta(disk, IDENTITY)) as Identity | null
       const restored = await loadState(disk, state.generation)
@@ -98,9 +107,10 @@ export class NodeStore {
         log,
         state,
         logger,
+        retention,
         identity,
         restored,
-        nodeId: await ensureNodeId(disk),
+        nodeId: await ensureNodeId(disk, makeNodeId),
       })
     } catch (error) {
       await disk.close()
@@ -235,7 +245,7 @@ export class NodeStore {
   /** Cuts a snapshot at the index that is applied now. Close it. */
   async openSnapshot(): Promise<OutgoingSnapshot> {
     await this.#settled()
-    return cutSnapshot(this.#disk, this.#state.generation)
+    return cutSnapshot(this.#disk, this.#state.generation, this.retention)
   }
 
   /** Begins to stage a snapshot beside the state; end it by `installSnapshot` or `discard`. */
@@ -307,11 +317,11 @@ export class NodeStore {
   }
 }
 
-/** 48 bits of chance: two nodes of one cluster never meet in a number, and one that lost its disk gets another. */
-async function ensureNodeId(disk: Disk): Promise<NodeId> {
+/** Kept for good; a node that lost its disk gets another. */
+async function ensureNodeId(disk: Disk, makeNodeId: () => NodeId): Promise<NodeId> {
   const known = await getMeta(disk, NODE_ID)
   if (typeof known === 'number') return known
-  const nodeId = Math.max(1, randomBytes(6).readUIntBE(0, 6))
+  const nodeId = makeNodeId()
   await disk.write({ sync: true, batch: () => [putMeta(NODE_ID, nodeId)] })
   return nodeId
 }

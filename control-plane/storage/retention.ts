@@ -1,4 +1,34 @@
-import { HISTORY_HOURS_MIN, HISTORY_REVISIONS_MIN } from '../../shared/limits.ts'
+import {
+  HISTORY_HOURS_MIN,
+  HISTORY_REVISIONS_MIN,
+  LOG_BYTES_RETAINED,
+  LOG_ENTRIES_RETAINED,
+  SNAPSHOT_CHUNK_BYTES,
+} from '../../shared/limits.ts'
+
+/** How much of the past a node keeps. A test may tighten it; the defaults are those of `shared/limits.ts`. */
+export type Retention = {
+  readonly logEntries: number
+  readonly logBytes: number
+  /** How often the log is looked at. */
+  readonly logCheckMs: number
+  /** Both must be exceeded before history goes. */
+  readonly historyRevisions: number
+  readonly historyMs: number
+  readonly historyCheckMs: number
+  /** Pieces in which a whole state travels to a follower. */
+  readonly snapshotChunkBytes: number
+}
+
+export const DEFAULT_RETENTION: Retention = {
+  logEntries: LOG_ENTRIES_RETAINED,
+  logBytes: LOG_BYTES_RETAINED,
+  logCheckMs: 1_000,
+  historyRevisions: HISTORY_REVISIONS_MIN,
+  historyMs: HISTORY_HOURS_MIN * 3_600_000,
+  historyCheckMs: 60_000,
+  snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
+}
 
 /** A revision and when it was made, in milliseconds since 1970. */
 export type RevisionAge = { readonly revision: number; readonly atMs: number }
@@ -14,31 +44,34 @@ export type HistoryAges = {
 
 /** Revisions looked at in one go: compaction goes on at the next call. */
 const PAGE = 20_000
-const RETAINED_MS = HISTORY_HOURS_MIN * 3_600_000
+
+/** The present, against which history is old, and how much of it stays. */
+export type RetentionPoint = {
+  readonly revision: number
+  readonly nowMs: number
+  readonly keep: Pick<Retention, 'historyRevisions' | 'historyMs'>
+}
 
 /**
- * The highest revision that may go, so that HISTORY_REVISIONS_MIN revisions and HISTORY_HOURS_MIN hours stay; 0 when
- * none may. `oldest` are the oldest kept revisions, ascending. Clocks of leaders differ: the first revision that is
+ * The highest revision that may go, so that both as many revisions and as many hours as `keep` says stay; 0 when none
+ * may. `oldest` are the oldest kept revisions, ascending. Clocks of leaders differ: the first revision that is
  * too young ends it, whatever comes after.
  */
 export function compactedUpTo(
   oldest: readonly RevisionAge[],
-  { revision, nowMs }: { readonly revision: number; readonly nowMs: number },
+  { revision, nowMs, keep }: RetentionPoint,
 ): number {
   let upTo = 0
   for (const old of oldest) {
-    if (old.revision > revision - HISTORY_REVISIONS_MIN || old.atMs > nowMs - RETAINED_MS) break
+    if (old.revision > revision - keep.historyRevisions || old.atMs > nowMs - keep.historyMs) break
     upTo = old.revision
   }
   return upTo
 }
 
 /** The same, of a store: at most a page of revisions at once, nothing read while there is nothing to let go. */
-export async function compactionPoint(
-  ages: HistoryAges,
-  at: { readonly revision: number; readonly nowMs: number },
-): Promise<number> {
-  const upTo = at.revision - HISTORY_REVISIONS_MIN
+export async function compactionPoint(ages: HistoryAges, at: RetentionPoint): Promise<number> {
+  const upTo = at.revision - at.keep.historyRevisions
   if (upTo < 1) return 0
   return compactedUpTo(await ages.oldestRevisions({ upTo, limit: PAGE }), at)
 }

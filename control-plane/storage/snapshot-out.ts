@@ -1,4 +1,3 @@
-import { HISTORY_REVISIONS_MIN } from '../../shared/limits.ts'
 import type { OutgoingSnapshot } from '../ports.ts'
 import type { SnapshotMeta } from '../raft/messages.ts'
 import type { Disk, DiskSnapshot } from './disk.ts'
@@ -11,6 +10,7 @@ import {
   suffixOf,
   type KeyRange,
 } from './keys.ts'
+import type { Retention } from './retention.ts'
 import { isWhole, sealJson } from './seal.ts'
 import { encodeSnapshot, type SnapshotRecord } from './snapshot-stream.ts'
 import { loadMark, type AppliedMark } from './state-records.ts'
@@ -18,9 +18,13 @@ import { RaftwayError } from '../../shared/errors.ts'
 
 /**
  * Cuts a snapshot of a generation at the applied index that is on disk now; later writes do not touch it. Definitions,
- * members and idempotency records are whole, history goes back HISTORY_REVISIONS_MIN revisions at most.
+ * members and idempotency records are whole, history goes back `historyRevisions` at most.
  */
-export async function cutSnapshot(disk: Disk, generation: number): Promise<OutgoingSnapshot> {
+export async function cutSnapshot(
+  disk: Disk,
+  generation: number,
+  retention: Retention,
+): Promise<OutgoingSnapshot> {
   const view = disk.snapshot()
   try {
     const mark = await loadMark(disk, generation, view)
@@ -28,7 +32,12 @@ export async function cutSnapshot(disk: Disk, generation: number): Promise<Outgo
     const meta: SnapshotMeta = { index: appliedIndex, term: appliedTerm, confState }
     return {
       meta,
-      chunks: () => encodeSnapshot(meta, records({ disk, generation, view }, bounded(mark))),
+      chunks: () =>
+        encodeSnapshot(
+          meta,
+          records({ disk, generation, view }, bounded(mark, retention)),
+          retention.snapshotChunkBytes,
+        ),
       close: () => view.close(),
     }
   } catch (error) {
@@ -40,8 +49,8 @@ export async function cutSnapshot(disk: Disk, generation: number): Promise<Outgo
 type Source = { readonly disk: Disk; readonly generation: number; readonly view: DiskSnapshot }
 
 /** The receiver's history begins where the snapshot's does. */
-function bounded(mark: AppliedMark): AppliedMark {
-  const compactedRevision = Math.max(mark.compactedRevision, mark.revision - HISTORY_REVISIONS_MIN)
+function bounded(mark: AppliedMark, { historyRevisions }: Retention): AppliedMark {
+  const compactedRevision = Math.max(mark.compactedRevision, mark.revision - historyRevisions)
   return { ...mark, compactedRevision }
 }
 

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { RaftwayError } from '../../shared/errors.ts'
-import { SNAPSHOT_CHUNK_BYTES, SNAPSHOT_RECORD_BYTES_MAX } from '../../shared/limits.ts'
+import { SNAPSHOT_RECORD_BYTES_MAX } from '../../shared/limits.ts'
 import type { SnapshotMeta } from '../raft/messages.ts'
 
 // A snapshot on the wire is a stream of records, cut into chunks wherever one is full:
@@ -27,8 +27,9 @@ type End = { readonly records: number; readonly crc: number }
 export async function* encodeSnapshot(
   meta: SnapshotMeta,
   records: AsyncIterable<readonly SnapshotRecord[]>,
+  chunkBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  const cutter = new ChunkCutter()
+  const cutter = new ChunkCutter(chunkBytes)
   const header: Header = { version: FORMAT_VERSION, index: meta.index, term: meta.term }
   cutter.add({ name: HEADER, value: Buffer.from(JSON.stringify(header)) })
   let count = 0
@@ -47,10 +48,16 @@ export async function* encodeSnapshot(
 }
 
 class ChunkCutter {
+  /** Bytes of a full chunk, without its checksum. */
+  readonly #room: number
   #pieces: Buffer[] = []
   #bytes = 0
   /** Checksum of what was taken. */
   #crc = 0
+
+  constructor(chunkBytes: number) {
+    this.#room = chunkBytes - CRC_BYTES
+  }
 
   add({ name, value }: SnapshotRecord): void {
     const lengths = Buffer.allocUnsafe(LENGTHS_BYTES)
@@ -66,7 +73,7 @@ class ChunkCutter {
   }
 
   *takeFull(): Generator<Uint8Array> {
-    const room = SNAPSHOT_CHUNK_BYTES - CRC_BYTES
+    const room = this.#room
     if (this.#bytes < room) return
     const all = Buffer.concat(this.#pieces)
     const taken = all.length - (all.length % room)

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { nextTurn, type Clock } from '../clock.ts'
 import type { AppliedBatch, AppliedRecord, RestoredState } from '../ports.ts'
 import type { Disk, Write } from './disk.ts'
 import {
@@ -26,6 +26,7 @@ const WRITES_AT_ONCE = 300
 /** The replicated state on disk: one generation is in force, others are snapshots on their way in or out. */
 export class StateStore {
   readonly #disk: Disk
+  readonly #clock: Pick<Clock, 'defer'>
   #generation: number
   #nextGeneration: number
   /** What the last batch wrote. */
@@ -33,18 +34,26 @@ export class StateStore {
   /** Batches are encoded and written one after another. */
   #tail: Promise<void> = Promise.resolve()
 
-  private constructor(disk: Disk, generation: number, mark: AppliedMark) {
+  private constructor(parts: {
+    readonly disk: Disk
+    readonly clock: Pick<Clock, 'defer'>
+    readonly generation: number
+    readonly mark: AppliedMark
+  }) {
+    const { disk, clock, generation, mark } = parts
     this.#disk = disk
+    this.#clock = clock
     this.#generation = generation
     this.#nextGeneration = generation + 1
     this.#mark = mark
   }
 
   /** Finds the generation in force, and removes what a crash left of others. */
-  static async open(disk: Disk): Promise<StateStore> {
+  static async open(disk: Disk, clock: Pick<Clock, 'defer'>): Promise<StateStore> {
     const generation = ((await getMeta(disk, GENERATION)) ?? FIRST_GENERATION) as number
     await removeOthers(disk, generation)
-    return new StateStore(disk, generation, await loadMark(disk, generation))
+    const mark = await loadMark(disk, generation)
+    return new StateStore({ disk, clock, generation, mark })
   }
 
   get generation(): number {
@@ -104,7 +113,7 @@ export class StateStore {
     for (const record of records) {
       for (const write of recordWrites(this.#generation, record)) {
         writes.push(write)
-        if (++encoded % WRITES_AT_ONCE === 0) await nextTurn()
+        if (++encoded % WRITES_AT_ONCE === 0) await nextTurn(this.#clock)
       }
     }
     return writes

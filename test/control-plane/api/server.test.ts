@@ -2,6 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Logger } from '../../../shared/logger.ts'
+import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { startApi } from '../../../control-plane/api/server.ts'
 import { apiSpec, call, until } from '../../conformance/api-client.ts'
 import { startCluster, type Running } from './start.ts'
@@ -155,6 +156,7 @@ test('an address that is taken is an error of starting', async () => {
     host: '127.0.0.1',
     port: Number(port),
     plane: running.node(0),
+    clock: SYSTEM_CLOCK,
     logger,
     version: '0.0.0',
   })

@@ -1,3 +1,4 @@
+import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { startApi, type ApiOptions, type ApiServer } from '../../../control-plane/api/server.ts'
 import { SILENT } from '../../../shared/logger.ts'
 import { LoneCluster, type LoneNode } from './lone-cluster.ts'
@@ -23,6 +24,7 @@ export async function startCluster(
       host: '127.0.0.1',
       port: 0,
       plane: node,
+      clock: SYSTEM_CLOCK,
       logger: SILENT,
       version: '0.0.0',
       ...options,

@@ -1,11 +1,13 @@
 // Real nodes in one process: real stores, real links, bootstrapped by hand.
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Node } from '../../../control-plane/node/node.ts'
 import { PeerSwitch } from '../../../control-plane/node/peer-switch.ts'
 import type { NodeAddress, WriteRequest } from '../../../control-plane/ports.ts'
-import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 import { SILENT } from '../../../shared/logger.ts'
@@ -37,7 +39,7 @@ export class TestNode {
 
   /** Opens disk and links; the node itself begins with `begin`, once every address is known. */
   static async prepare(dir: string, name: string, port = 0): Promise<Prepared> {
-    const store = await NodeStore.open(join(dir, name), SILENT)
+    const store = await openStoreIn(join(dir, name), SILENT)
     let self: NodeAddress = { id: store.nodeId, name, api: `http://127.0.0.1:1/${name}`, peer: '' }
     const peers = new PeerSwitch({ onCall: () => Promise.reject(new Error('fresh')) })
     const transport = await TcpTransport.listen({
@@ -64,6 +66,7 @@ export class TestNode {
       clock: SYSTEM_CLOCK,
       logger: SILENT,
       seed: store.nodeId % 1_000_000,
+      makeId: randomUUID,
       tickMs: 10,
       heartbeatMs: 30,
       electionMs: 150,

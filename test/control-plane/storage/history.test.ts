@@ -1,6 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
 import * as fc from 'fast-check'
-import { compactedUpTo, compactionPoint } from '../../../control-plane/storage/retention.ts'
+import {
+  compactedUpTo,
+  compactionPoint,
+  DEFAULT_RETENTION,
+} from '../../../control-plane/storage/retention.ts'
 import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
 import { HISTORY_HOURS_MIN, HISTORY_REVISIONS_MIN } from '../../../shared/limits.ts'
 import type { Definition } from '../../../shared/definitions/kinds.ts'
@@ -112,6 +116,7 @@ test('everything may be compacted; what comes after is kept', async () => {
   expect(revisions(await store.history({ after: 5, upTo: 9, limit: 9 }))).toEqual([6])
 })
 
+const keep = DEFAULT_RETENTION
 const DAY = HISTORY_HOURS_MIN * 3_600_000
 
 test.each([
@@ -122,14 +127,14 @@ test.each([
   ['nothing there', HISTORY_REVISIONS_MIN + 9, 10 * DAY, [], 0],
 ])('what may go: %s', (_, revision, nowMs, ages, expected) => {
   const oldest = ages.map((atMs, i) => ({ revision: i + 1, atMs }))
-  expect(compactedUpTo(oldest, { revision, nowMs })).toBe(expected)
+  expect(compactedUpTo(oldest, { revision, nowMs, keep })).toBe(expected)
 })
 
 test('a young revision keeps older ones behind it, whatever their clock said', () => {
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 2 * DAY })), fc.nat({ max: 2 * DAY }), (ages, nowMs) => {
       const oldest = ages.map((atMs, i) => ({ revision: i + 1, atMs }))
-      const upTo = compactedUpTo(oldest, { revision: 1_000_000, nowMs })
+      const upTo = compactedUpTo(oldest, { revision: 1_000_000, nowMs, keep })
       const young = oldest.findIndex(({ atMs }) => atMs > nowMs - DAY)
       expect(upTo).toBe(young === -1 ? oldest.length : young)
     }),
@@ -138,7 +143,9 @@ test('a young revision keeps older ones behind it, whatever their clock said', (
 
 test('a store with little history is not read for compaction', async () => {
   const never = { oldestRevisions: () => Promise.reject(new Error('was read')) }
-  expect(await compactionPoint(never, { revision: HISTORY_REVISIONS_MIN, nowMs: 9 * DAY })).toBe(0)
-  const at = { revision: HISTORY_REVISIONS_MIN + 2, nowMs: 9 * DAY }
+  expect(
+    await compactionPoint(never, { revision: HISTORY_REVISIONS_MIN, nowMs: 9 * DAY, keep }),
+  ).toBe(0)
+  const at = { revision: HISTORY_REVISIONS_MIN + 2, nowMs: 9 * DAY, keep }
   expect(await compactionPoint(store, at)).toBe(2)
 })

@@ -12,7 +12,8 @@ import {
   openStore,
   temporaryDirectory,
 } from './samples.ts'
-import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { SILENT } from '../../../shared/logger.ts'
 
 test('a fresh store has a number for good, and nothing else', async () => {
@@ -36,7 +37,7 @@ test('a fresh store has a number for good, and nothing else', async () => {
 test('one process at a time', async () => {
   const dir = await temporaryDirectory()
   await openStore(dir)
-  await expect(NodeStore.open(dir, SILENT)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_IN_USE' })
+  await expect(openStoreIn(dir, SILENT)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_IN_USE' })
 })
 
 test('identity and notes are kept', async () => {
@@ -146,11 +147,11 @@ test('a bit flip in any log entry is found, with its index and where', async () 
   await store.persist({ entries: [entry(2), entry(3, 1, marker), entry(4)], hardState: null })
   await store.close()
   // Opening turns the write-ahead log into a table; the entry is then in it as it is.
-  await (await NodeStore.open(dir, SILENT)).close()
-  await (await NodeStore.open(dir, SILENT)).close()
+  await (await openStoreIn(dir, SILENT)).close()
+  await (await openStoreIn(dir, SILENT)).close()
   const flipped = await flip(await databaseFiles(dir, /\.ldb$/), marker)
   expect(flipped).toBe(1)
-  await expect(NodeStore.open(dir, SILENT)).rejects.toMatchObject({
+  await expect(openStoreIn(dir, SILENT)).rejects.toMatchObject({
     code: 'STORAGE_CORRUPT',
     message: expect.stringMatching(/log entry 3 in .*db is damaged/),
   })
@@ -166,7 +167,7 @@ test.each([
   await store.persist({ entries: [entry(4), entry(5, 1, 'last-entry')], hardState: null })
   const copy = await crashCopy(dir)
   expect(await flip(await databaseFiles(copy, /\.log$/), text)).toBe(1)
-  await expect(NodeStore.open(copy, SILENT)).rejects.toMatchObject({
+  await expect(openStoreIn(copy, SILENT)).rejects.toMatchObject({
     code: 'STORAGE_CORRUPT',
     message: expect.stringMatching(/\.log is damaged at byte \d+/),
   })
@@ -191,7 +192,7 @@ test('a log that lost what was committed is refused', async () => {
   await store.persist({ entries: [entry(2)], hardState: { term: 1, vote: 1, commit: 1 } })
   await store.persist({ entries: [], hardState: { term: 1, vote: 1, commit: 9 } })
   const copy = await crashCopy(dir)
-  await expect(NodeStore.open(copy, SILENT)).rejects.toMatchObject({
+  await expect(openStoreIn(copy, SILENT)).rejects.toMatchObject({
     code: 'STORAGE_CORRUPT',
     message: expect.stringMatching(/holds entries 2 to 2, but 1 is applied and 9 committed/),
   })

@@ -5,7 +5,8 @@ import { onTestFinished } from 'vitest'
 import type { AppliedBatch, NodeAddress, WriteCommand } from '../../../control-plane/ports.ts'
 import type { Entry } from '../../../control-plane/raft/messages.ts'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
-import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { SILENT } from '../../../shared/logger.ts'
 import { CONF_STATE, entry } from './sample-entries.ts'
 
@@ -24,7 +25,7 @@ export async function temporaryDirectory(): Promise<string> {
 
 /** Opens a store; closed with the test unless the test closes it. */
 export async function openStore(dir: string): Promise<NodeStore> {
-  const store = await NodeStore.open(dir, SILENT)
+  const store = await openStoreIn(dir, SILENT)
   onTestFinished(() => store.close())
   return store
 }

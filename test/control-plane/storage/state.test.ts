@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
-import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { SILENT } from '../../../shared/logger.ts'
 import { api, del, put, upstream, write } from '../state-machine/samples.ts'
 import {
@@ -74,7 +74,7 @@ test('a state that the log does not reach is refused', async () => {
   const dir = await temporaryDirectory()
   const store = await bootstrapped(dir)
   await store.apply({ appliedIndex: 9, appliedTerm: 1, confState: CONF_STATE, records: [] })
-  await expect(NodeStore.open(await crashCopy(dir), SILENT)).rejects.toMatchObject({
+  await expect(openStoreIn(await crashCopy(dir), SILENT)).rejects.toMatchObject({
     code: 'STORAGE_CORRUPT',
     message: expect.stringMatching(/9 is applied/),
   })
@@ -87,8 +87,8 @@ test('a bit flip in a definition is found at the start', async () => {
     write([put(api('a', null, { x: 'needle-4711-unlike-any-other' }))]),
   )
   await store.close()
-  await (await NodeStore.open(dir, SILENT)).close()
-  await (await NodeStore.open(dir, SILENT)).close()
+  await (await openStoreIn(dir, SILENT)).close()
+  await (await openStoreIn(dir, SILENT)).close()
   let found = 0
   for (const path of await databaseFiles(dir, /\.ldb$/)) {
     const bytes = await readFile(path)
@@ -104,7 +104,7 @@ test('a bit flip in a definition is found at the start', async () => {
     await writeFile(path, bytes)
   }
   expect(found).toBeGreaterThan(0)
-  await expect(NodeStore.open(dir, SILENT)).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
+  await expect(openStoreIn(dir, SILENT)).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' })
 })
 
 test('after a failed write every write fails the same way', async () => {

@@ -1,7 +1,7 @@
 import { appendFile, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { Disk } from '../../../control-plane/storage/disk.ts'
+import { LevelDisk } from '../../../control-plane/storage/level-disk.ts'
 import { WriteOrder } from '../../../control-plane/storage/write-order.ts'
 import { metaKey } from '../../../control-plane/storage/keys.ts'
 import { temporaryDirectory } from './samples.ts'
@@ -10,7 +10,7 @@ const put = (bytes: number) =>
   [{ type: 'put', key: Buffer.of(1), value: Buffer.alloc(bytes - 1) }] as const
 
 test('writes happen in the order of the calls, and each batch is made when it is its turn', async () => {
-  const disk = await Disk.open(await temporaryDirectory())
+  const disk = await LevelDisk.open(await temporaryDirectory())
   const order: string[] = []
   const job = (name: string, sync: boolean) => ({
     sync,
@@ -75,14 +75,14 @@ test('while somebody writes uncounted, every look is a full one', async () => {
 
 test('more than a write buffer goes through a real database', async () => {
   const dir = await temporaryDirectory()
-  const disk = await Disk.open(dir)
+  const disk = await LevelDisk.open(dir)
   for (let n = 0; n < 40; n++) {
     const value = Buffer.alloc(1024 * 1024, n)
     const write = { type: 'put', key: metaKey(`k${n}`), value } as const
     await disk.write({ sync: n % 3 === 0, batch: () => [write] })
   }
   await disk.close()
-  const reopened = await Disk.open(dir)
+  const reopened = await LevelDisk.open(dir)
   expect((await reopened.get(metaKey('k39')))?.[7]).toBe(39)
   await reopened.close()
 })

@@ -1,12 +1,12 @@
 // Writes entries and applies them as fast as it can, and says on stdout what was acknowledged, until it is killed.
-import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 import { SILENT } from '../../../shared/logger.ts'
 import { api, put, write } from '../state-machine/samples.ts'
 import { CONF_STATE, entry } from './sample-entries.ts'
 
 const [dir = ''] = process.argv.slice(2)
-const store = await NodeStore.open(dir, SILENT)
+const store = await openStoreIn(dir, SILENT)
 const state = ReplicatedState.restore(store.restored)
 let index = store.log.lastIndex()
 for (let turn = 0; ; turn++) {

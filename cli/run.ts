@@ -1,9 +1,10 @@
-import { describeError } from '../shared/errors.ts'
+import { describeError, isRaftwayError } from '../shared/errors.ts'
 import { GROUPS, loadCommands } from './command-tree.ts'
 import type { Terminal } from './command.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { ApiProblem, CommandFailure, InvalidInput, UsageError } from './failures.ts'
 import { helpPath, parseArguments, type CommandTree } from './parser.ts'
+import { exitCodeOfEnd } from './start/run-until-stopped.ts'
 import { VERSION } from '../shared/version.ts'
 
 /** Asked by the scripts of `raftway completion`. */
@@ -57,6 +58,10 @@ function report(error: unknown, path: string, terminal: Terminal): ExitCode {
   if (error instanceof CommandFailure) {
     terminal.say(error.message)
     return error.exitCode
+  }
+  if (isRaftwayError(error, 'MEMBER_REMOVED')) {
+    terminal.say(`${error.code}: ${error.message}`)
+    return exitCodeOfEnd(error)
   }
   terminal.say(describeError(error))
   if (terminal.env['RAFTWAY_DEBUG'] !== undefined && error instanceof Error) {

@@ -10,6 +10,7 @@ import { formOrJoin, FormingResponder } from './cluster/forming.ts'
 import { LateNode } from './node/late-node.ts'
 import { Node } from './node/node.ts'
 import { PeerSwitch } from './node/peer-switch.ts'
+import { assertNotRemoved } from './node/removal.ts'
 import { checkServerOptions, type CheckedServerOptions, type ServerOptions } from './options.ts'
 import type { NodeAddress } from './ports.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
@@ -50,6 +51,7 @@ export async function startServer(given: ServerOptions): Promise<Server> {
   await mkdir(options.dataDir, { recursive: true })
   const store = await openStoreIn(options.dataDir, given.logger)
   try {
+    await assertNotRemoved(store.notes)
     return await new ServerProcess(options, given.logger, store).start()
   } catch (error) {
     await store.close()
@@ -130,6 +132,7 @@ class ServerProcess {
       identity,
       self: this.#self,
       hints,
+      seeds: () => Promise.resolve(this.#options.join),
       store: this.#store,
       transport,
       clock: SYSTEM_CLOCK,

@@ -335,6 +335,13 @@ export type Transport = {
   ): Promise<void>
   /** Who is a member now: links to others are closed, links to new ones opened. */
   setPeers(peers: readonly NodeAddress[]): void
+  /**
+   * A member is somewhere else than membership says, by its own word: its link goes there from now on, until membership
+   * says something new of it. Nodes that are no members are ignored.
+   */
+  learn(address: NodeAddress): void
+  /** Where a member is by its own word, if that is not what membership says; else null. */
+  learned(id: NodeId): NodeAddress | null
   /** Milliseconds since anything came from a peer; null when nothing ever did. */
   lastHeardMs(id: NodeId): number | null
   close(): Promise<void>

@@ -109,6 +109,12 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The name or address is taken by another member',
   },
+  MEMBER_REMOVED: {
+    status: 403,
+    blame: 'client',
+    retry: 'never',
+    title: 'The cluster has removed this node',
+  },
   MEMBERSHIP_CHANGE_PENDING: {
     status: 409,
     blame: 'client',

@@ -135,6 +135,13 @@ export const FORM_PROPOSAL_MS_MAX = 10_000
 export const FORM_CONTACTS_MAX = 64
 export const FORM_LOG_MS = 5_000
 
+// Members
+
+/** How often a node looks whether the cluster knows where it is, and whether it knows where the cluster is. */
+export const WHEREABOUTS_MS = 500
+/** How long another node may take to answer a call about membership. */
+export const MEMBER_CALL_MS_MAX = 5_000
+
 // History and watch
 
 export const HISTORY_REVISIONS_MIN = 10_000

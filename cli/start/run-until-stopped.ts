@@ -1,7 +1,7 @@
-import { describeError } from '../../shared/errors.ts'
+import { describeError, ERROR_CODES, isRaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Terminal } from '../command.ts'
-import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { EXIT, exitCodeOf, type ExitCode } from '../exit-codes.ts'
 
 /** What runs until it is told to stop, or until it ends by itself with a reason. */
 export type Running = {
@@ -11,8 +11,8 @@ export type Running = {
 
 /**
  * Starts something and keeps it running until SIGINT or SIGTERM, then stops it: exit 0. If it ends by itself it is
- * stopped too: exit 1. A second signal ends the process at once. A stop that comes during the start waits for it.
- * A failed start is thrown.
+ * stopped too: exit 1, or 7 for a node that its cluster has removed. A second signal ends the process at once. A stop
+ * that comes during the start waits for it. A failed start is thrown.
  */
 export async function runUntilStopped(
   terminal: Pick<Terminal, 'takeStop'>,
@@ -31,9 +31,15 @@ export async function runUntilStopped(
   try {
     await running.stop()
     logger.info({}, 'stopped')
-    return outcome === null ? EXIT.ok : EXIT.error
+    return outcome === null ? EXIT.ok : exitCodeOfEnd(outcome.reason)
   } catch (error) {
     logger.error({ error: describeError(error) }, 'stopped, but not cleanly')
     return EXIT.error
   }
+}
+
+/** A node that was removed is not to be started again as it is: whoever watches over it must be able to tell. */
+export function exitCodeOfEnd(reason: unknown): ExitCode {
+  if (!isRaftwayError(reason, 'MEMBER_REMOVED')) return EXIT.error
+  return exitCodeOf({ code: reason.code, status: ERROR_CODES[reason.code].status })
 }

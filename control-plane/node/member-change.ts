@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RaftwayError } from '../../shared/errors.ts'
+import { MEMBERS_MAX } from '../../shared/limits.ts'
 import type { NodeAddress } from '../ports.ts'
 
 const addressSchema = z.strictObject({
@@ -15,6 +16,8 @@ export type MemberContext = {
   readonly request: string
   readonly address: NodeAddress | null
 }
+
+const membersSchema = z.object({ members: z.array(addressSchema).max(MEMBERS_MAX) })
 
 const contextSchema = z.strictObject({ request: z.string(), address: addressSchema.nullable() })
 
@@ -39,4 +42,15 @@ export function decodeMemberContext(bytes: Uint8Array): MemberContext | null {
 export function parseNodeAddress(value: unknown): NodeAddress | null {
   const parsed = addressSchema.safeParse(value)
   return parsed.success ? parsed.data : null
+}
+
+/** The members that an answer to `hello` tells of; none if it is no such answer. */
+export function parseMembers(body: unknown): readonly NodeAddress[] {
+  const parsed = membersSchema.safeParse(body)
+  return parsed.success ? parsed.data.members : []
+}
+
+/** Whether two descriptions of one node say the same. */
+export function isSameAddress(a: NodeAddress, b: NodeAddress): boolean {
+  return a.name === b.name && a.api === b.api && a.peer === b.peer
 }

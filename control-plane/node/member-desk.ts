@@ -1,13 +1,11 @@
 import { RaftwayError } from '../../shared/errors.ts'
+import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Identity, NodeAddress, PeerIdentity, PeerNote, Transport } from '../ports.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
 import type { Leadership } from './leadership.ts'
 import { parseNodeAddress } from './member-change.ts'
 import type { MembershipChanges } from './membership-changes.ts'
-
-/** How long another node may take to answer a call about membership. */
-export const MEMBER_CALL_MS = 5_000
 
 /** What the desk needs of the node around it. */
 export type MemberDeskParts = {
@@ -19,6 +17,9 @@ export type MemberDeskParts = {
   readonly leadership: Leadership
   readonly membership: MembershipChanges
   state(): ReplicatedState
+  /** Where the members are, as far as this node knows. */
+  known(): readonly NodeAddress[]
+  readBarrier(timeoutMs: number): Promise<void>
   /** The cluster has removed this node. */
   onRemoved(): void
 }
@@ -35,7 +36,7 @@ export class MemberDesk {
   async add(peer: string): Promise<NodeAddress> {
     const { identity, leadership, membership, transport } = this.#parts
     leadership.assertLeading()
-    const { from } = await transport.call(peer, { type: 'hello', body: null }, MEMBER_CALL_MS)
+    const { from } = await transport.call(peer, { type: 'hello', body: null }, MEMBER_CALL_MS_MAX)
     if (from.clusterId !== null) {
       const which =
         from.clusterId === identity.clusterId ? 'this cluster already' : 'another cluster'
@@ -47,7 +48,7 @@ export class MemberDesk {
     const { clusterId: _fresh, ...address } = from
     const members = await membership.admit(address)
     const body = { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
-    await transport.call(peer, { type: 'invite', body }, MEMBER_CALL_MS)
+    await transport.call(peer, { type: 'invite', body }, MEMBER_CALL_MS_MAX)
     return address
   }
 
@@ -60,7 +61,7 @@ export class MemberDesk {
     if (member === undefined || member.id === self.id) return
     // It no longer hears of commits, its own removal among them; if it is down, nobody needs to tell it.
     transport
-      .call(member.peer, { type: 'removed', body: identity.clusterId }, MEMBER_CALL_MS)
+      .call(member.peer, { type: 'removed', body: identity.clusterId }, MEMBER_CALL_MS_MAX)
       .catch((error: unknown) =>
         logger.info({ member: name, err: error }, 'a removed member did not hear of it'),
       )
@@ -75,13 +76,59 @@ export class MemberDesk {
   /** What another node asks. MEMBERSHIP_REFUSED for what only a node without a cluster answers. */
   async onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
     const { identity, self } = this.#parts
-    if (call.type === 'hello') return { members: [...this.#parts.state().members.values()] }
-    if (call.type === 'join') return this.#onJoin(call)
-    if (call.type === 'removed') return this.#onRemoved(from, call.body)
-    throw new RaftwayError(
-      'MEMBERSHIP_REFUSED',
-      `${self.name} belongs to cluster ${identity.clusterId}`,
+    switch (call.type) {
+      case 'hello':
+        return this.#onHello(from)
+      case 'join':
+        return this.#onJoin(call)
+      case 'moved':
+        return this.#onMoved(from)
+      case 'am-i-member':
+        return this.#isMember(from)
+      case 'removed':
+        return this.#onRemoved(from, call.body)
+      default:
+        throw new RaftwayError(
+          'MEMBERSHIP_REFUSED',
+          `${self.name} belongs to cluster ${identity.clusterId}`,
+        )
+    }
+  }
+
+  #onHello(from: PeerIdentity): unknown {
+    // A member that asks around may be somewhere else than before.
+    if (from.clusterId === this.#parts.identity.clusterId)
+      this.#parts.transport.learn(addressOf(from))
+    return { members: this.#parts.known() }
+  }
+
+  /** A member tells where it is now. It is believed once it answers there itself. */
+  async #onMoved(from: PeerIdentity): Promise<null> {
+    const { identity, leadership, membership, transport } = this.#parts
+    leadership.assertLeading()
+    if (from.clusterId !== identity.clusterId || !this.#parts.state().members.has(from.id)) {
+      throw new RaftwayError('MEMBER_NOT_FOUND', `${from.name} is no member of this cluster`)
+    }
+    const answer = await transport.call(
+      from.peer,
+      { type: 'hello', body: null },
+      MEMBER_CALL_MS_MAX,
     )
+    if (answer.from.id !== from.id) {
+      throw new RaftwayError(
+        'MEMBERSHIP_REFUSED',
+        `at ${from.peer} answers ${answer.from.name}, not ${from.name}: look at --advertise-peer`,
+      )
+    }
+    leadership.assertLeading()
+    membership.move(addressOf(from), { isPeerProven: true })
+    return null
+  }
+
+  /** Whether the caller is a member now: by a read of the log, so that `false` is final. NO_LEADER, TIMEOUT. */
+  async #isMember(from: PeerIdentity): Promise<boolean> {
+    await this.#parts.readBarrier(MEMBER_CALL_MS_MAX / 2)
+    return this.#parts.state().members.has(from.id)
   }
 
   async #onJoin(call: PeerNote): Promise<unknown> {
@@ -89,7 +136,7 @@ export class MemberDesk {
     if (!leadership.isLeading) {
       const leader = leadership.leader()
       if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
-      const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS)
+      const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS_MAX)
       return body
     }
     const address = parseNodeAddress(call.body)
@@ -105,4 +152,8 @@ export class MemberDesk {
     if (isMember && clusterId === this.#parts.identity.clusterId) this.#parts.onRemoved()
     return null
   }
+}
+
+function addressOf({ id, name, api, peer }: PeerIdentity): NodeAddress {
+  return { id, name, api, peer }
 }

@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { NodeAddress, NodeId } from '../ports.ts'
 import type { ConfChange, MemberChange, Outcome, RawNode } from '../raft/raw-node.ts'
 import type { Applier } from './applier.ts'
-import { encodeMemberContext } from './member-change.ts'
+import { encodeMemberContext, isSameAddress } from './member-change.ts'
 
 /** A learner this close to the commit index counts as caught up. */
 const CAUGHT_UP_ENTRIES = 64
@@ -47,22 +47,17 @@ export class MembershipChanges {
    */
   async admit(address: NodeAddress): Promise<readonly NodeAddress[]> {
     const { applier } = this.#parts
-    const known = applier.state.members.get(address.id)
-    const rival = [...applier.state.members.values()].find(
-      (member) =>
-        member.id !== address.id && (member.name === address.name || member.peer === address.peer),
-    )
-    if (rival !== undefined) {
-      const clash =
-        rival.name === address.name ? `name ${address.name}` : `peer address ${address.peer}`
+    if (applier.state.members.has(address.id)) {
+      this.move(address, { isPeerProven: false })
+      return [...applier.state.members.values()]
+    }
+    this.#assertNameIsFree(address)
+    const rival = this.#rivalAt(address)
+    if (rival !== null) {
       throw new RaftwayError(
         'MEMBER_EXISTS',
-        `the ${clash} belongs to member ${rival.name} (${rival.peer})`,
+        `the peer address ${address.peer} belongs to member ${rival.name}. ${wayOut(rival)}`,
       )
-    }
-    if (known !== undefined) {
-      if (!isSame(known, address)) this.#updateAddress(address)
-      return [...applier.state.members.values()]
     }
     if (applier.state.members.size >= MEMBERS_MAX) {
       throw new RaftwayError(
@@ -72,6 +67,32 @@ export class MembershipChanges {
     }
     await this.#change([{ type: 'add-learner', id: address.id }], address)
     return [...applier.state.members.values()]
+  }
+
+  /**
+   * Writes a member's present name and addresses down, if they differ. `isPeerProven`: it answers at the peer address
+   * itself, so that another member that stood there before cannot be there any more. MEMBER_NOT_FOUND, MEMBER_EXISTS,
+   * NOT_LEADER. Resolves nothing: whoever asked sees it in the members once it is applied.
+   */
+  move(address: NodeAddress, { isPeerProven }: { readonly isPeerProven: boolean }): void {
+    const known = this.#parts.applier.state.members.get(address.id)
+    if (known === undefined) {
+      throw new RaftwayError('MEMBER_NOT_FOUND', `${address.name} is no member of this cluster`)
+    }
+    if (isSameAddress(known, address)) return
+    this.#assertNameIsFree(address)
+    const rival = this.#rivalAt(address)
+    if (rival !== null && !isPeerProven) {
+      throw new RaftwayError(
+        'MEMBER_EXISTS',
+        `the peer address ${address.peer} belongs to member ${rival.name}`,
+      )
+    }
+    if (this.#parts.proposeMember(address) === 'dropped') {
+      throw new RaftwayError('NOT_LEADER', 'this node does not lead, or is handing leadership over')
+    }
+    this.#parts.logger.info({ was: known, now: address }, 'a member has another name or address')
+    this.#parts.wake()
   }
 
   /** Takes a member out. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED for the last voter, and as `admit`. */
@@ -185,11 +206,20 @@ export class MembershipChanges {
     }
   }
 
-  #updateAddress(address: NodeAddress): void {
-    if (this.#parts.proposeMember(address) === 'dropped') {
-      throw new RaftwayError('NOT_LEADER', 'this node does not lead, or is handing leadership over')
-    }
-    this.#parts.wake()
+  #assertNameIsFree({ id, name }: NodeAddress): void {
+    const rival = [...this.#parts.applier.state.members.values()].find(
+      (member) => member.id !== id && member.name === name,
+    )
+    if (rival === undefined) return
+    throw new RaftwayError(
+      'MEMBER_EXISTS',
+      `the name ${name} belongs to the member at ${rival.peer}. ${wayOut(rival)}`,
+    )
+  }
+
+  #rivalAt({ id, peer }: NodeAddress): NodeAddress | null {
+    const members = [...this.#parts.applier.state.members.values()]
+    return members.find((member) => member.id !== id && member.peer === peer) ?? null
   }
 
   #member(name: string): NodeAddress {
@@ -200,6 +230,10 @@ export class MembershipChanges {
   }
 }
 
-function isSame(a: NodeAddress, b: NodeAddress): boolean {
-  return a.name === b.name && a.api === b.api && a.peer === b.peer
+/** What to do about a member that stands in the way of a newcomer. */
+function wayOut({ name }: NodeAddress): string {
+  return (
+    `If that member's disk is lost, take it out with "raftway cluster remove ${name}": this node is then taken in by ` +
+    'itself. If it still runs, give this node another --name and peer address'
+  )
 }

@@ -9,6 +9,8 @@ export type NodeParts = {
   readonly self: NodeAddress
   /** Members known from joining, until the state says who they are. */
   readonly hints: readonly NodeAddress[]
+  /** Peer addresses at which members may be found when none answers where it was; looked up at each call. */
+  readonly seeds: () => Promise<readonly string[]>
   readonly store: NodeStore
   readonly transport: Transport
   readonly clock: Clock

@@ -1,4 +1,5 @@
 import { describeError, RaftwayError } from '../../shared/errors.ts'
+import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type {
   AppliedChange,
   ClusterStatus,
@@ -16,21 +17,23 @@ import type {
 import type { Entry, Message, MessageOf, NodeId } from '../raft/messages.ts'
 import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
-import { Applier, membersOf } from './applier.ts'
+import { Applier, membersOf, type ApplierHooks } from './applier.ts'
 import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { Leadership } from './leadership.ts'
-import { MEMBER_CALL_MS, MemberDesk } from './member-desk.ts'
+import { MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeState } from './node-state.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
+import { noteRemoval } from './removal.ts'
 import { Snapshots } from './snapshots.ts'
 import { TableCompiler } from './table-compiler.ts'
 import { Waiters } from './waiters.ts'
+import { Whereabouts } from './whereabouts.ts'
 
 const LEARNER_CHECK_MS = 100
 const PROGRESS_NOTE_MS = 200
@@ -51,6 +54,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #snapshots: Snapshots
   readonly #leadership: Leadership
   readonly #view: ClusterView
+  readonly #whereabouts: Whereabouts
   readonly #housekeeping: Housekeeping
   readonly #compiler: TableCompiler
   readonly #applied: Waiters
@@ -67,16 +71,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#parts = parts
     this.identity = parts.identity
     this.self = self
-    this.#applier = new Applier(
-      store.restored,
-      {
-        applyConfChange: (change) => this.#raw.applyConfChange(change),
-        onWrite: (command, result) => this.#proposals.onApplied(command, result),
-        onChange: (change) => this.#emit(change),
-        onMembership: (request) => this.#onMembership(request),
-      },
-      parts,
-    )
+    this.#applier = new Applier(store.restored, this.#applierHooks(), parts)
     this.state = new NodeState(this.#applier, store)
     this.#raw = new RawNode(coreOptions(parts, this.#applier))
     const wake = () => this.#loop.wake()
@@ -114,18 +109,24 @@ export class Node implements ControlPlane, PeerHandler {
       applier: this.#applier,
       clock,
       logger,
-      timeoutMs: 4 * parts.electionMs + MEMBER_CALL_MS,
+      timeoutMs: 4 * parts.electionMs + MEMBER_CALL_MS_MAX,
       makeId: parts.makeId,
       proposeMember: (address) => this.#raw.propose([encodeCommand({ type: 'member', address })]),
       wake,
     })
-    this.#desk = new MemberDesk({
+    const around = {
       ...parts,
       state: () => this.#applier.state,
       leadership: this.#leadership,
       membership: this.#membership,
       onRemoved: () => this.#endAsRemoved(),
+    }
+    this.#desk = new MemberDesk({
+      ...around,
+      known: () => this.#whereabouts.known(),
+      readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
     })
+    this.#whereabouts = new Whereabouts(around)
     this.#view = new ClusterView({ ...parts, raw: this.#raw, applier: this.#applier })
     this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
     this.#compiler = new TableCompiler(clock, this.#applier, (error) => this.#fail(error))
@@ -269,6 +270,7 @@ export class Node implements ControlPlane, PeerHandler {
       })
     }
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping'))
+    this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
     await this.#housekeeping.stop()
     await this.#loop.stop()
@@ -276,8 +278,22 @@ export class Node implements ControlPlane, PeerHandler {
 
   #endAsRemoved(): void {
     if (this.#isStopping) return
-    const detail = `${this.self.name} was removed from cluster ${this.identity.clusterId}`
-    this.#fail(new RaftwayError('MEMBERSHIP_REFUSED', detail))
+    this.#isStopping = true
+    const { self, identity } = this
+    const { store, clock } = this.#parts
+    // It never rejects.
+    void noteRemoval(store.notes, { name: self.name, identity, atMs: clock.now() }).then((error) =>
+      this.#fail(error),
+    )
+  }
+
+  #applierHooks(): ApplierHooks {
+    return {
+      applyConfChange: (change) => this.#raw.applyConfChange(change),
+      onWrite: (command, result) => this.#proposals.onApplied(command, result),
+      onChange: (change) => this.#emit(change),
+      onMembership: (request) => this.#onMembership(request),
+    }
   }
 
   #hooks(): LoopHooks {
@@ -361,6 +377,7 @@ export class Node implements ControlPlane, PeerHandler {
 
   #address(id: NodeId): NodeAddress | null {
     return (
+      this.#parts.transport.learned(id) ??
       this.#applier.state.members.get(id) ??
       this.#parts.hints.find((hint) => hint.id === id) ??
       null
@@ -411,6 +428,7 @@ export class Node implements ControlPlane, PeerHandler {
   #fail(error: unknown): void {
     this.#isStopping = true
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping', { cause: error }))
+    this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
     this.#parts.onFatal(error)
   }

@@ -63,6 +63,10 @@ export class TcpTransport implements Transport {
   readonly #calls: CallClient
   readonly #inbound: Inbound
   readonly #peers = new Map<NodeId, PeerLink>()
+  /** Where membership says that members are. */
+  #members: ReadonlyMap<NodeId, NodeAddress> = new Map()
+  /** Where members are by their own word, as far as it differs. Keys are members. */
+  readonly #learned = new Map<NodeId, NodeAddress>()
   /** To nodes that dialled this one and are not members that it knows of: for answers, while they stay. */
   readonly #guests = new Map<NodeId, PeerLink>()
   readonly #heardMs = new Map<NodeId, number>()
@@ -136,22 +140,36 @@ export class TcpTransport implements Transport {
     if (this.#end.signal.aborted) return
     const self = this.#options.self().id
     const wanted = new Map(peers.filter(({ id }) => id !== self).map((peer) => [peer.id, peer]))
+    for (const [id, learned] of this.#learned) {
+      const now = wanted.get(id)
+      const before = this.#members.get(id)
+      const isNews = now === undefined || before === undefined || !isSameAddress(now, before)
+      // While it is connected its own word is newer than whatever the log says of it.
+      const isStale = isNews && !this.#inbound.hasLink(id)
+      if (now === undefined || isSameAddress(now, learned) || isStale) this.#learned.delete(id)
+    }
+    this.#members = wanted
     for (const [id, link] of this.#peers) {
-      const address = wanted.get(id)
-      if (address?.peer === link.address.peer) continue
+      if (wanted.has(id)) continue
       this.#peers.delete(id)
       // Whoever still talks to this node gets answers: this node may be the one that is behind.
-      if (address === undefined && this.#inbound.hasLink(id)) this.#guests.set(id, link)
+      if (this.#inbound.hasLink(id)) this.#guests.set(id, link)
       else this.#forget(id, link)
     }
-    for (const [id, address] of wanted) {
-      if (this.#peers.has(id)) continue
-      const guest = this.#guests.get(id)
-      this.#guests.delete(id)
-      const isKept = guest?.address.peer === address.peer
-      if (guest !== undefined && !isKept) this.#forget(id, guest)
-      this.#peers.set(id, guest !== undefined && isKept ? guest : this.#openLink(address))
-    }
+    for (const id of wanted.keys()) this.#aim(id)
+  }
+
+  learn(address: NodeAddress): void {
+    const { id, name, api, peer } = address
+    const member = this.#members.get(id)
+    if (this.#end.signal.aborted || member === undefined || peer === '') return
+    if (isSameAddress(member, address)) this.#learned.delete(id)
+    else this.#learned.set(id, { id, name, api, peer })
+    this.#aim(id)
+  }
+
+  learned(id: NodeId): NodeAddress | null {
+    return this.#learned.get(id) ?? null
   }
 
   lastHeardMs(id: NodeId): number | null {
@@ -172,6 +190,20 @@ export class TcpTransport implements Transport {
 
   #linkTo(id: NodeId): PeerLink | undefined {
     return this.#peers.get(id) ?? this.#guests.get(id)
+  }
+
+  /** Makes sure that there is one link to a member, and that it goes to where it is now. */
+  #aim(id: NodeId): void {
+    const address = this.#learned.get(id) ?? this.#members.get(id)
+    if (address === undefined) return
+    const link = this.#peers.get(id) ?? this.#guests.get(id)
+    this.#guests.delete(id)
+    if (link?.address.peer === address.peer) {
+      this.#peers.set(id, link)
+      return
+    }
+    this.#peers.set(id, this.#openLink(address))
+    if (link !== undefined) this.#close(link)
   }
 
   #openLink(address: NodeAddress): PeerLink {
@@ -216,8 +248,10 @@ export class TcpTransport implements Transport {
 
   /** A node of this cluster dialled in: it can be reached, and wants answers. */
   #onLink(peer: PeerIdentity): void {
-    const member = this.#peers.get(peer.id)
-    if (member !== undefined) return member.wake()
+    if (this.#members.has(peer.id)) {
+      this.learn(peer)
+      return this.#peers.get(peer.id)?.wake()
+    }
     const guest = this.#guests.get(peer.id)
     if (guest?.address.peer === peer.peer) return guest.wake()
     if (guest !== undefined) this.#forget(peer.id, guest)
@@ -237,6 +271,10 @@ export class TcpTransport implements Transport {
 
   #forget(id: NodeId, link: PeerLink): void {
     this.#heardMs.delete(id)
+    this.#close(link)
+  }
+
+  #close(link: PeerLink): void {
     link.close(unreachable(link.address.peer, 'no longer a member under this address'))
   }
 
@@ -252,4 +290,8 @@ export class TcpTransport implements Transport {
     }
     this.#calls.sweep(nowMs)
   }
+}
+
+function isSameAddress(a: NodeAddress, b: NodeAddress): boolean {
+  return a.name === b.name && a.api === b.api && a.peer === b.peer
 }

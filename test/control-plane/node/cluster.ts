@@ -38,8 +38,8 @@ export class TestNode {
   }
 
   /** Opens disk and links; the node itself begins with `begin`, once every address is known. */
-  static async prepare(dir: string, name: string, port = 0): Promise<Prepared> {
-    const store = await openStoreIn(join(dir, name), SILENT)
+  static async prepare(dir: string, folder: string, port = 0, name = folder): Promise<Prepared> {
+    const store = await openStoreIn(join(dir, folder), SILENT)
     let self: NodeAddress = { id: store.nodeId, name, api: `http://127.0.0.1:1/${name}`, peer: '' }
     const peers = new PeerSwitch({ onCall: () => Promise.reject(new Error('fresh')) })
     const transport = await TcpTransport.listen({
@@ -50,10 +50,14 @@ export class TestNode {
       logger: SILENT,
     })
     self = { ...self, peer: transport.address }
-    return { dir, name, self, store, transport, peers }
+    return { dir, name: folder, self, store, transport, peers }
   }
 
-  static begin(prepared: Prepared, hints: readonly NodeAddress[]): TestNode {
+  static begin(
+    prepared: Prepared,
+    hints: readonly NodeAddress[],
+    seeds: readonly string[] = [],
+  ): TestNode {
     const { store, transport, self, dir, name } = prepared
     const identity = store.identity
     if (identity === null) throw new Error('bootstrap first')
@@ -61,6 +65,7 @@ export class TestNode {
       identity,
       self,
       hints,
+      seeds: () => Promise.resolve(seeds),
       store,
       transport,
       clock: SYSTEM_CLOCK,

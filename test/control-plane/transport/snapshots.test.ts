@@ -59,9 +59,8 @@ class Source implements OutgoingSnapshot {
 async function pair(peer?: (b: TestNode) => Promise<string>): Promise<[TestNode, TestNode]> {
   const a = await nodes.open(1)
   const b = await nodes.open(2)
-  a.transport.setPeers([
-    { ...b.address, peer: peer === undefined ? b.address.peer : await peer(b) },
-  ])
+  if (peer !== undefined) b.identity = { ...b.identity, peer: await peer(b) }
+  a.transport.setPeers([b.identity])
   await until('connected', () => a.transport.lastHeardMs(2) !== null)
   return [a, b]
 }

@@ -101,6 +101,7 @@ describe('messages', () => {
     const a = await nodes.open(1)
     const b = await nodes.open(2)
     const relay = await nodes.relay(b.address.peer)
+    b.identity = { ...b.identity, peer: relay.address }
     a.transport.setPeers([at(b, relay.address)])
     await until('connected', () => a.transport.lastHeardMs(2) !== null)
     // Nothing is read within one turn of the event loop, so that everything queues up.
@@ -149,6 +150,7 @@ describe('a link', () => {
     const a = await nodes.open(1)
     const b = await nodes.open(2)
     const relay = await nodes.relay(b.address.peer)
+    b.identity = { ...b.identity, peer: relay.address }
     a.transport.setPeers([at(b, relay.address)])
     await until('connected', () => a.transport.lastHeardMs(2) !== null)
     let sent = 0
@@ -171,6 +173,7 @@ describe('a link', () => {
     const a = await nodes.open(1)
     const b = await nodes.open(2)
     const relay = await nodes.relay(b.address.peer)
+    b.identity = { ...b.identity, peer: relay.address }
     a.transport.setPeers([at(b, relay.address)])
     await until('connected', () => a.transport.lastHeardMs(2) !== null)
     relay.spoil = (chunk) => {
@@ -203,6 +206,35 @@ describe('a link', () => {
     await b.transport.close()
     await until('nobody is left', () => !a.transport.send(beat(a, moved, 6)))
     expect(a.transport.lastHeardMs(2)).toBeNull()
+  })
+
+  test('goes to where a member says that it is, until membership says something new', async () => {
+    const [a, b] = await pair()
+    await b.transport.close()
+    const moved = await nodes.open(2)
+    // Nobody told `a`: the member itself dials it from its new address.
+    moved.transport.setPeers([a.address])
+    await until('the new address is used', () => {
+      a.transport.send(beat(a, moved, 5))
+      return moved.handler.messages.length > 0
+    })
+    expect(a.transport.learned(2)).toMatchObject({ peer: moved.address.peer })
+    // What the log says of it in the meantime is older than its own word.
+    a.transport.setPeers([at(b, '127.0.0.1:1')])
+    expect(a.transport.learned(2)).toMatchObject({ peer: moved.address.peer })
+    a.transport.setPeers([moved.address])
+    expect(a.transport.learned(2)).toBeNull()
+    await moved.transport.close()
+    await until('it hung up', () => a.handler.unreachable.includes(2))
+    const last = await nodes.open(2)
+    a.transport.learn(moved.address)
+    a.transport.learn({ ...last.address, id: 9 })
+    expect(a.transport.learned(9)).toBeNull()
+    a.transport.setPeers([last.address])
+    await until('membership decides where nobody speaks', () => {
+      a.transport.send(beat(a, last, 6))
+      return last.handler.messages.length > 0
+    })
   })
 
   test('is not made with another node that answers at the address', async () => {

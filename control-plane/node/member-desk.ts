@@ -16,12 +16,12 @@ export type MemberDeskParts = {
   readonly electionMs: number
   readonly leadership: Leadership
   readonly membership: MembershipChanges
-  state(): ReplicatedState
+  readonly state: () => ReplicatedState
   /** Where the members are, as far as this node knows. */
-  known(): readonly NodeAddress[]
-  readBarrier(timeoutMs: number): Promise<void>
+  readonly known: () => readonly NodeAddress[]
+  readonly readBarrier: (timeoutMs: number) => Promise<void>
   /** The cluster has removed this node. */
-  onRemoved(): void
+  readonly onRemoved: () => void
 }
 
 /** Who asks to join, to be taken in or to be taken out, by the API or from another node, is served here. */

@@ -29,9 +29,9 @@ export type WhereaboutsParts = {
   readonly membership: MembershipChanges
   /** Peer addresses at which members may be found when none answers where it was. Looked up anew at each call. */
   readonly seeds: () => Promise<readonly string[]>
-  state(): ReplicatedState
+  readonly state: () => ReplicatedState
   /** A member says, by a read of the log, that this node is none any more. */
-  onRemoved(): void
+  readonly onRemoved: () => void
 }
 
 /**

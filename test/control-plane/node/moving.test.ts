@@ -49,10 +49,12 @@ async function settled(): Promise<void> {
   )
 }
 
-async function writes(name: string): Promise<void> {
+/** Writes, and gives the revision once every node has it. */
+async function writes(name: string): Promise<number> {
   const leader = await leaderOf(running)
   const { revision } = await leader.node.write(putApi(name))
   await Promise.all(running.map(({ node }) => node.waitForRevision(revision, 5_000)))
+  return revision
 }
 
 test.each(['a follower', 'the leader'])('%s that restarts on other ports is found', async (who) => {
@@ -66,7 +68,7 @@ test.each(['a follower', 'the leader'])('%s that restarts on other ports is foun
   expect(again.node.self.peer).not.toBe(before.peer)
   expect(again.node.self.id).toBe(before.id)
   await settled()
-  await writes('after')
+  expect(await writes('after')).toBe(2)
 })
 
 test('a cluster of one that moved says so itself', async () => {
@@ -75,6 +77,7 @@ test('a cluster of one that moved says so itself', async () => {
   await one.stop(0)
   await restart(one)
   await settled()
+  expect(await writes('after')).toBe(2)
 })
 
 test('all members at once are found through the addresses they were given, even if only one of them is named', async () => {
@@ -86,7 +89,7 @@ test('all members at once are found through the addresses they were given, even 
   await restart(second, [seed.transport.address])
   await restart(third, [seed.transport.address])
   await settled()
-  await writes('after')
+  expect(await writes('after')).toBe(2)
 })
 
 test('two members that change places are told apart', async () => {
@@ -101,7 +104,7 @@ test('two members that change places are told apart', async () => {
     running.push(TestNode.begin(prepared, [], seeds))
   }
   await settled()
-  await writes('after')
+  expect(await writes('after')).toBe(2)
 })
 
 test('a member under another name is renamed, but not to the name of another one', async () => {
@@ -116,7 +119,7 @@ test('a member under another name is renamed, but not to the name of another one
   const clashing = await restart(other, [], 'renamed')
   // It goes on under its old name.
   await eventually('it has a leader', () => clashing.node.leader())
-  await writes('after')
+  expect(await writes('after')).toBe(2)
   expect(clashing.node.status().members.map(({ name }) => name)).toContain(other.name)
 })
 
@@ -136,7 +139,7 @@ test('a member that was taken out while it was down learns it at its next start,
   })
   await again.stop(0)
   running = running.filter((one) => one !== again)
-  await writes('after')
+  expect(await writes('after')).toBe(2)
 })
 
 test('a node without a majority around it takes nobody’s silence for its removal', async () => {

@@ -1,6 +1,7 @@
 import type { OptionSpecs, Terminal } from './command.ts'
 import { ControlClient } from './client.ts'
 import { UsageError } from './failures.ts'
+import { readToken, TOKEN_OPTIONS, type TokenArguments } from './token-option.ts'
 
 /** Where the control plane is: every client command has it. */
 export const CONTROL_OPTION = {
@@ -9,6 +10,7 @@ export const CONTROL_OPTION = {
     default: 'http://127.0.0.1:7400',
     describe: 'API urls of control-plane nodes, separated by commas, tried in turn',
   },
+  ...TOKEN_OPTIONS,
 } as const satisfies OptionSpecs
 
 /** Text for people, or JSON for programs. */
@@ -22,13 +24,20 @@ export const OUTPUT_OPTION = {
   },
 } as const satisfies OptionSpecs
 
+/** What `CONTROL_OPTION` gives a command. */
+export type ClientArguments = TokenArguments & { readonly control: string }
+
 /** Runs `work` with a client of the named nodes, and closes the client whatever happens. Throws UsageError. */
 export async function withClient<T>(
-  control: string,
+  args: ClientArguments,
   terminal: Pick<Terminal, 'say'>,
   work: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
-  const client = new ControlClient(readControlUrls(control), (message) => terminal.say(message))
+  const client = new ControlClient({
+    urls: readControlUrls(args.control),
+    token: await readToken(args),
+    say: (message) => terminal.say(message),
+  })
   try {
     return await work(client)
   } finally {

@@ -45,14 +45,22 @@ const RETRIED = new Set([
 export class ControlClient {
   readonly #urls: readonly string[]
   readonly #say: (message: string) => void
+  readonly #token: string | null
+  readonly #authorization: Readonly<Record<string, string>>
   readonly #agent = new Agent({ connect: { timeout: CLIENT_CONNECT_MS }, allowH2: false })
   /** The url that answered last. 0 ≤ at < urls. */
   #at = 0
 
-  /** `say` hears, for people, why another node is tried. */
-  constructor(urls: readonly string[], say: (message: string) => void) {
-    this.#urls = urls
-    this.#say = say
+  /** `token` is sent with every call, null for none; `say` hears, for people, why another node is tried. */
+  constructor(parts: {
+    readonly urls: readonly string[]
+    readonly token: string | null
+    readonly say: (message: string) => void
+  }) {
+    this.#urls = parts.urls
+    this.#say = parts.say
+    this.#token = parts.token
+    this.#authorization = parts.token === null ? {} : { authorization: `Bearer ${parts.token}` }
   }
 
   /** The node that answered last. */
@@ -100,6 +108,11 @@ export class ControlClient {
     this.#at = (this.#at + 1) % this.#urls.length
   }
 
+  /** A quiet client of one more node, in the same name. Close it. */
+  another(url: string): ControlClient {
+    return new ControlClient({ urls: [url], token: this.#token, say: () => {} })
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy()
   }
@@ -122,7 +135,11 @@ export class ControlClient {
         ...limits,
         dispatcher: this.#agent,
         method: call.method,
-        headers: { ...call.headers, ...(hasBody ? { 'content-type': 'application/json' } : {}) },
+        headers: {
+          ...this.#authorization,
+          ...call.headers,
+          ...(hasBody ? { 'content-type': 'application/json' } : {}),
+        },
         body: hasBody ? JSON.stringify(call.body) : null,
       })
     } catch (error) {

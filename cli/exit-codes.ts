@@ -30,6 +30,7 @@ const BY_STATUS: Readonly<Record<number, ExitCode>> = {
   413: EXIT.invalid,
   415: EXIT.invalid,
   422: EXIT.invalid,
+  429: EXIT.denied,
   503: EXIT.unavailable,
   504: EXIT.unavailable,
 }

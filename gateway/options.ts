@@ -17,6 +17,8 @@ export type GatewayOptions = {
   readonly name: string
   /** API urls of control-plane nodes, tried in turn. May be empty only with `definitionsDir`. */
   readonly controlUrls: readonly string[]
+  /** What proves to nodes that this is a gateway; null for open control planes. Never logged. */
+  readonly token?: string | null
   /** `HOST:PORT` for traffic; port 0 takes a free one. Default `0.0.0.0:8080`. */
   readonly http?: string
   /** `HOST:PORT` of the status port; port 0 takes a free one. Default `127.0.0.1:8081`. */
@@ -42,6 +44,7 @@ export type Address = { readonly host: string; readonly port: number }
 export type GatewaySettings = {
   readonly name: string
   readonly controlUrls: readonly string[]
+  readonly token: string | null
   readonly http: Address
   readonly status: Address
   readonly dataDir: string
@@ -62,6 +65,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
   const settings: GatewaySettings = {
     name: readName(options.name, issues),
     controlUrls: readControlUrls(options, issues),
+    token: options.token ?? null,
     http: readAddress('http', options.http ?? '0.0.0.0:8080', issues),
     status: readAddress('status', options.status ?? '127.0.0.1:8081', issues),
     dataDir: readText('dataDir', options.dataDir, issues),

@@ -94,14 +94,14 @@ export class Supervisor {
   }
 
   async #firstConfig(): Promise<void> {
-    const { definitionsDir, name, controlUrls, labels } = this.#settings
+    const { definitionsDir, name, controlUrls, token, labels } = this.#settings
     if (definitionsDir !== null) {
       await this.#followDirectory(definitionsDir)
       return
     }
     const loaded = (await this.#lastGood?.load()) ?? null
     if (loaded !== null) await this.#restore(loaded)
-    const options = { name, controlUrls, labels, logger: this.#logger }
+    const options = { name, controlUrls, token, labels, logger: this.#logger }
     this.#follower = new ConfigFollower(options, this.#served.mirror, {
       onDelta: (delta, isTrusted) => this.#onDelta(delta, isTrusted),
       onConnection: ({ isConnected }) => {

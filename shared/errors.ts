@@ -74,6 +74,26 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The idempotency key was used for another write',
   },
+  // Admin API: who asks
+  UNAUTHENTICATED: {
+    status: 401,
+    blame: 'client',
+    retry: 'never',
+    title: 'The caller is not known',
+  },
+  FORBIDDEN: { status: 403, blame: 'client', retry: 'never', title: 'The caller may not do this' },
+  TOO_MANY_ATTEMPTS: {
+    status: 429,
+    blame: 'client',
+    retry: 'same',
+    title: 'Too many attempts with wrong tokens',
+  },
+  SEAL_KEY_MISSING: {
+    status: 422,
+    blame: 'raftway',
+    retry: 'never',
+    title: 'The node has no key to seal a secret with',
+  },
   // Admin API: the cluster
   NO_LEADER: { status: 503, blame: 'raftway', retry: 'elsewhere', title: 'No leader is known' },
   NOT_LEADER: {

@@ -32,6 +32,32 @@ export const PRIORITY_MAX = 1_000_000
 /** Largest definition, encoded as JSON. */
 export const DEFINITION_BYTES_MAX = 1 * MIB
 
+export const DESCRIPTION_CHARS_MAX = 1_024
+
+// Access and secrets
+
+/** Nodes or gateways that may enrol with one token. */
+export const TOKEN_USES_MAX = 10_000
+/** Longest token that is looked at: a longer one is refused unread. */
+export const TOKEN_CHARS_MAX = 512
+/** Longest secret value, such as a certificate's key. */
+export const SECRET_CHARS_MAX = 64 * KIB
+/** Room for the largest secret in UTF-8, sealed and written as base64. */
+export const SEALED_CHARS_MAX = 3 * SECRET_CHARS_MAX * 2
+/** Keys in one seal key file. */
+export const SEAL_KEYS_MAX = 32
+/** Failed attempts that one client address may make at once, and then in every second. */
+export const ATTEMPTS_BURST = 20
+export const ATTEMPTS_PER_SECOND = 1
+/** Client addresses whose failed attempts are remembered; the one that was longest quiet is forgotten first. */
+export const ATTEMPT_ADDRESSES_MAX = 10_000
+/** How long a token that is not known here waits for this node to catch up, before it is refused. */
+export const TOKEN_CATCH_UP_MS_MAX = 1_000
+/** Open streams are looked through this often for tokens that have expired. */
+export const STREAM_EXPIRY_CHECK_MS = 250
+/** Definitions that one audit line names. */
+export const AUDIT_NAMES_MAX = 20
+
 // Writes and the admin API
 
 export const OPERATIONS_PER_TRANSACTION_MAX = 20_000

@@ -17,6 +17,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'shared/',
     'shared/definitions/',
     'shared/routing/',
+    'control-plane/access/',
     'control-plane/api/',
     'control-plane/cluster/',
     'control-plane/node/',
@@ -24,6 +25,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'control-plane/storage/',
     'control-plane/transport/',
   ],
+  // Who may do what is decided without knowing how calls, links or disks work.
+  'control-plane/access/': ['shared/', 'shared/definitions/'],
   'control-plane/raft/': ['shared/'],
   'control-plane/state-machine/': [
     'shared/',
@@ -50,8 +53,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'control-plane/state-machine/',
     'control-plane/storage/',
     'control-plane/cluster/',
+    'control-plane/access/',
   ],
-  'control-plane/api/': ['shared/', 'shared/definitions/', 'shared/routing/', 'control-plane/'],
+  'control-plane/api/': [
+    'shared/',
+    'shared/definitions/',
+    'shared/routing/',
+    'control-plane/',
+    'control-plane/access/',
+  ],
   'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/'],
   'cli/': [
     'shared/',
@@ -75,7 +85,13 @@ const DOORS = [
 const PORTS = ['control-plane/ports.ts', 'control-plane/clock.ts', 'control-plane/options.ts']
 
 /** Rooms without clock, chance and I/O. */
-const PURE = ['shared/', 'control-plane/raft/', 'control-plane/state-machine/', 'gateway/stages/']
+const PURE = [
+  'shared/',
+  'control-plane/access/',
+  'control-plane/raft/',
+  'control-plane/state-machine/',
+  'gateway/stages/',
+]
 /** What pure rooms may take from Node: arithmetic on bytes, nothing that reaches outside. */
 const PURE_BUILTINS = ['node:crypto', 'node:zlib', 'node:buffer']
 const IMPURE =

@@ -1,5 +1,5 @@
 import { clusterAnswer, type ClusterAnswer, type GatewaysAnswer } from '../answers.ts'
-import { ControlClient } from '../client.ts'
+import type { ControlClient } from '../client.ts'
 
 /** A member is asked itself for this long before it counts as silent. */
 const ASK_MS = 1_000
@@ -25,10 +25,13 @@ export type InspectedMember = ClusterAnswer['members'][number] & {
  * that does not answer is the finding.
  */
 export async function inspectCluster(
+  client: ControlClient,
   cluster: ClusterAnswer,
   gateways: GatewaysAnswer | null,
 ): Promise<InspectedCluster> {
-  const answers = await Promise.all(cluster.members.map(({ api }) => askMember(api)))
+  const answers = await Promise.all(
+    cluster.members.map(({ api }) => askMember(client.another(api))),
+  )
   const commitIndex = Math.max(
     cluster.commitIndex,
     ...answers.map((answer) => answer?.commitIndex ?? 0),
@@ -47,8 +50,7 @@ export async function inspectCluster(
   return { cluster, members, gateways: gateways === null ? null : countGateways(gateways) }
 }
 
-async function askMember(api: string): Promise<ClusterAnswer | null> {
-  const client = new ControlClient([api], () => {})
+async function askMember(client: ControlClient): Promise<ClusterAnswer | null> {
   const answer = client
     .call({ method: 'GET', path: '/v1/cluster' }, clusterAnswer)
     .catch(() => null)

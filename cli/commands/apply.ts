@@ -48,9 +48,7 @@ export const APPLY_COMMANDS = [
     run: async (args, terminal) => {
       const loaded = await loadDefinitions(requireFiles(args.file), terminal)
       if (loaded.length === 0) throw new UsageError('the input holds no definition')
-      return withClient(args.control, terminal, (client) =>
-        apply({ client, terminal }, loaded, args),
-      )
+      return withClient(args, terminal, (client) => apply({ client, terminal }, loaded, args))
     },
   }),
 ]

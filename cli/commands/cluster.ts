@@ -34,12 +34,12 @@ const STATUS = defineCommand({
   positionals: {},
   options: OPTIONS,
   run: async (args, terminal) => {
-    const inspected = await withClient(args.control, terminal, async (client) => {
+    const inspected = await withClient(args, terminal, async (client) => {
       const cluster = await askWithLeader(client)
       const gateways = await client
         .call({ method: 'GET', path: '/v1/gateways' }, gatewaysAnswer)
         .catch(() => null)
-      return inspectCluster(cluster, gateways)
+      return inspectCluster(client, cluster, gateways)
     })
     const { cluster, members, gateways } = inspected
     if (args.output === 'json') printJson(terminal, { ...cluster, members, gateways })
@@ -65,7 +65,7 @@ const MEMBERS = defineCommand({
   positionals: {},
   options: OPTIONS,
   run: async (args, terminal) => {
-    const { members } = await withClient(args.control, terminal, (client) =>
+    const { members } = await withClient(args, terminal, (client) =>
       client.call({ method: 'GET', path: '/v1/cluster' }, clusterAnswer),
     )
     if (args.output === 'json') printJson(terminal, { members })
@@ -81,7 +81,7 @@ const LEADER = defineCommand({
   positionals: {},
   options: OPTIONS,
   run: async (args, terminal) => {
-    const { leader, members, term } = await withClient(args.control, terminal, (client) =>
+    const { leader, members, term } = await withClient(args, terminal, (client) =>
       client.call({ method: 'GET', path: '/v1/cluster' }, clusterAnswer),
     )
     if (leader === null) throw new CommandFailure(EXIT.unavailable, 'NO_LEADER: nobody leads now')
@@ -100,7 +100,7 @@ const ADD = defineCommand({
   options: OPTIONS,
   run: async (args, terminal) => {
     readHostPort('PEER', args.peer)
-    const answer = await withClient(args.control, terminal, (client) =>
+    const answer = await withClient(args, terminal, (client) =>
       client.call(
         { method: 'POST', path: '/v1/cluster/members', body: { peer: args.peer } },
         memberAnswer,
@@ -122,7 +122,7 @@ const REMOVE = defineCommand({
   options: OPTIONS,
   run: async (args, terminal) => {
     const path = `/v1/cluster/members/${encodeURIComponent(args.name)}`
-    const answer = await withClient(args.control, terminal, (client) =>
+    const answer = await withClient(args, terminal, (client) =>
       client.call({ method: 'DELETE', path }, anyAnswer),
     )
     if (args.output === 'json') printJson(terminal, answer)
@@ -141,7 +141,7 @@ const PROMOTE = defineCommand({
   options: OPTIONS,
   run: async (args, terminal) => {
     const path = `/v1/cluster/members/${encodeURIComponent(args.name)}/promote`
-    const answer = await withClient(args.control, terminal, (client) =>
+    const answer = await withClient(args, terminal, (client) =>
       client.call({ method: 'POST', path }, anyAnswer),
     )
     if (args.output === 'json') printJson(terminal, answer)
@@ -161,7 +161,7 @@ const TRANSFER = defineCommand({
   options: OPTIONS,
   run: async (args, terminal) => {
     if (args.name === '') throw new UsageError('name a voter, or leave the name out')
-    const answer = await withClient(args.control, terminal, (client) =>
+    const answer = await withClient(args, terminal, (client) =>
       client.call(
         { method: 'POST', path: '/v1/cluster/leader', body: { name: args.name } },
         leaderAnswer,

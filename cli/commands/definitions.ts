@@ -46,7 +46,7 @@ export const GET_COMMANDS = [
       const { name } = args
       const consistency = args.stale === true ? 'stale' : undefined
       const query = { label: args.label, consistency }
-      const found = await withClient(args.control, terminal, async (client) =>
+      const found = await withClient(args, terminal, async (client) =>
         name === undefined
           ? listAll(client, kind, query)
           : client.call(
@@ -89,7 +89,7 @@ export const DELETE_COMMANDS = [
     run: async (args, terminal) => {
       const kind = readKind(args.kind)
       const guard = args['if-revision']
-      const answer = await withClient(args.control, terminal, (client) =>
+      const answer = await withClient(args, terminal, (client) =>
         writeAndWait(
           { client, terminal },
           {
@@ -134,7 +134,7 @@ export const EXPORT_COMMANDS = [
       },
     },
     run: async (args, terminal) => {
-      const config = await withClient(args.control, terminal, (client) =>
+      const config = await withClient(args, terminal, (client) =>
         client.call(
           { method: 'GET', path: '/v1/config', query: { revision: args.revision } },
           configAnswer,

@@ -42,7 +42,7 @@ export const DIFF_COMMANDS = [
       if ((file.length === 0) === (from === undefined)) {
         throw new UsageError('name files with -f, or revisions, but not both')
       }
-      const differences = await withClient(args.control, terminal, (client) =>
+      const differences = await withClient(args, terminal, (client) =>
         from === undefined
           ? againstFiles(client, { file, prune: prune === true }, terminal)
           : betweenRevisions(

@@ -41,7 +41,7 @@ export const EXPLAIN_COMMANDS = [
       const request = readRequest(args.method, args.url, args.header ?? [])
       const explanation =
         args.file === undefined
-          ? await withClient(args.control, terminal, (client) =>
+          ? await withClient(args, terminal, (client) =>
               client.call(explainCall(request), explainAnswer),
             )
           : explain(compileLoaded(await loadDefinitions(args.file, terminal)), viewOf(request))

@@ -4,6 +4,7 @@ import { UsageError } from '../failures.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
+import { readToken, TOKEN_OPTIONS } from '../token-option.ts'
 
 /** `raftway gateway start`: a gateway in this process. */
 export const GATEWAY_COMMANDS = [
@@ -19,6 +20,10 @@ export const GATEWAY_COMMANDS = [
         'raftway gateway start --name edge1 --control http://10.0.0.1:7400,http://10.0.0.2:7400 --http 0.0.0.0:80',
         'Follow either of two nodes',
       ],
+      [
+        'raftway gateway start --name gw1 --control http://10.0.0.1:7400 --token @gw1.token',
+        'With the token that "raftway token create --role gateway" printed',
+      ],
       ['raftway gateway start --definitions ./definitions', 'Serve files, without a control plane'],
     ],
     positionals: {},
@@ -28,6 +33,7 @@ export const GATEWAY_COMMANDS = [
         type: 'string',
         describe: 'API urls of control-plane nodes; default http://127.0.0.1:7400',
       },
+      ...TOKEN_OPTIONS,
       http: { type: 'string', default: '0.0.0.0:8080', describe: 'HOST:PORT for traffic' },
       https: { type: 'string', describe: 'HOST:PORT for TLS traffic' },
       status: {
@@ -64,6 +70,7 @@ export const GATEWAY_COMMANDS = [
       const options = {
         name,
         controlUrls: control.split(',').flatMap((url) => (url.trim() === '' ? [] : [url.trim()])),
+        token: await readToken(args),
         http: args.http,
         https: args.https ?? null,
         status: args.status,

@@ -15,7 +15,7 @@ export const GATEWAYS_COMMANDS = [
     positionals: {},
     options: { ...CONTROL_OPTION, ...OUTPUT_OPTION },
     run: async (args, terminal) => {
-      const gateways = await withClient(args.control, terminal, (client) =>
+      const gateways = await withClient(args, terminal, (client) =>
         client.call({ method: 'GET', path: '/v1/gateways' }, gatewaysAnswer),
       )
       if (args.output === 'json') printJson(terminal, gateways)

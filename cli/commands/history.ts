@@ -38,7 +38,7 @@ export const HISTORY_COMMANDS = [
         throw new UsageError(`--limit must be 1 to ${PAGE_ITEMS_MAX} (PAGE_ITEMS_MAX)`)
       }
       const kind = args.kind === undefined ? undefined : readKind(args.kind)
-      const history = await withClient(args.control, terminal, (client) =>
+      const history = await withClient(args, terminal, (client) =>
         client.call(
           { method: 'GET', path: '/v1/history', query: { kind, name, limit, before } },
           historyAnswer,
@@ -74,7 +74,7 @@ export const ROLLBACK_COMMANDS = [
     run: async (args, terminal) => {
       const revision = readRevision(args.revision)
       const isDry = args['dry-run'] === true
-      const answer = await withClient(args.control, terminal, (client) =>
+      const answer = await withClient(args, terminal, (client) =>
         writeAndWait(
           { client, terminal },
           {

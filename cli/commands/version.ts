@@ -15,7 +15,7 @@ export const VERSION_COMMANDS = [
     positionals: {},
     options: { ...CONTROL_OPTION, ...OUTPUT_OPTION },
     run: async (args, terminal) => {
-      const node = await withClient(args.control, { say: () => {} }, async (client) => {
+      const node = await withClient(args, { say: () => {} }, async (client) => {
         try {
           const health = await client.call({ method: 'GET', path: '/healthz' }, healthAnswer)
           return { url: client.url, version: health.version ?? null }

@@ -34,7 +34,7 @@ export const WATCH_COMMANDS = [
     run: async (args, terminal) => {
       const stop = terminal.takeStop()
       const follower = new Follower(args.from ?? null, args.output === 'json', terminal)
-      await withClient(args.control, terminal, (client) => follower.run(client, stop))
+      await withClient(args, terminal, (client) => follower.run(client, stop))
       return EXIT.ok
     },
   }),

@@ -60,7 +60,11 @@ export class DevSession {
       )
     }
     const samples = await placeSamples(this.#dataDir, this.#plan.target, this.#terminal.cwd)
-    const client = new ControlClient(controlUrls(this.#plan).split(','), () => {})
+    const client = new ControlClient({
+      urls: controlUrls(this.#plan).split(','),
+      token: null,
+      say: () => {},
+    })
     try {
       const isFresh = await this.#applySample(client, samples)
       for (const { name, status } of this.#plan.gateways) {

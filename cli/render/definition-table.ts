@@ -15,6 +15,22 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     { head: 'TARGETS', cell: ({ spec }) => few(targetsOf(spec)) },
     { head: 'BALANCE', cell: ({ spec }) => textAt(spec, 'balance') || 'round-robin' },
   ],
+  Secret: [
+    { head: 'FINGERPRINT', cell: ({ spec }) => textAt(memberAt(spec, 'value'), 'redacted') },
+    { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },
+  ],
+  Token: [
+    { head: 'ROLE', cell: ({ spec }) => textAt(spec, 'role') },
+    { head: 'KINDS', cell: ({ spec }) => few(listAt(spec, 'kinds').map(String)) || 'all' },
+    { head: 'ENDS IN', cell: ({ spec }) => textAt(spec, 'lastFour') },
+    { head: 'EXPIRES', cell: ({ spec }) => textAt(spec, 'expiresAt') || 'never' },
+    { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },
+  ],
+  Revocation: [
+    { head: 'TOKEN', cell: ({ spec }) => textAt(spec, 'token') },
+    { head: 'CERTIFICATE', cell: ({ spec }) => textAt(spec, 'certificate') },
+    { head: 'REASON', cell: ({ spec }) => textAt(spec, 'reason') },
+  ],
 }
 
 /** The table of `raftway get`: one row a definition. */

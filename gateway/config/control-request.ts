@@ -12,10 +12,12 @@ export function controlRequest(options: {
   readonly path: string
   readonly method: 'GET' | 'POST'
   readonly headers: Readonly<Record<string, string | number>>
+  /** Sent as `Authorization: Bearer`; null for none. */
+  readonly token: string | null
   readonly agent: Agent
   readonly silenceMs: number
 }): ClientRequest {
-  const { origin, path, method, headers, agent, silenceMs } = options
+  const { origin, path, method, headers, token, agent, silenceMs } = options
   const url = new URL(origin)
   const send = url.protocol === 'https:' ? secureRequest() : http.request
   const request = send({
@@ -23,7 +25,7 @@ export function controlRequest(options: {
     port: url.port,
     path,
     method,
-    headers,
+    headers: token === null ? headers : { ...headers, Authorization: `Bearer ${token}` },
     agent,
   })
   const timer = setTimeout(() => {

@@ -12,6 +12,8 @@ export type FollowerOptions = {
   readonly name: string
   /** Origins of nodes, tried in turn; at least one. */
   readonly controlUrls: readonly string[]
+  /** What nodes are shown to be let in; null for none. */
+  readonly token?: string | null
   readonly labels: Readonly<Record<string, string>>
   readonly logger: Logger
 }
@@ -61,7 +63,8 @@ export class ConfigFollower {
       url: options.controlUrls[0] ?? '',
       lastConnectedAtMs: null,
     }
-    this.#reporter = new Reporter(options.name, (reason) => {
+    const { name, token = null } = options
+    this.#reporter = new Reporter({ name, token }, (reason) => {
       options.logger.debug({ url: this.#status.url, reason }, 'a report did not arrive')
     })
   }
@@ -91,16 +94,20 @@ export class ConfigFollower {
     const url = controlUrls[this.#at % controlUrls.length] ?? ''
     const reader = new WatchReader(this.#mirror)
     let isTrusted = false
-    const stream = new WatchStream(url, this.#path(), {
-      onOpen: (version) => {
-        isTrusted = version === VERSION
-        this.#opened(url)
+    const { token = null } = this.#options
+    const stream = new WatchStream(
+      { origin: url, path: this.#path(), token },
+      {
+        onOpen: (version) => {
+          isTrusted = version === VERSION
+          this.#opened(url)
+        },
+        onLine: (line) => this.#read(reader, line, isTrusted),
+        onEnd: (reason) => {
+          if (this.#stream === stream) this.#ended(url, reason)
+        },
       },
-      onLine: (line) => this.#read(reader, line, isTrusted),
-      onEnd: (reason) => {
-        if (this.#stream === stream) this.#ended(url, reason)
-      },
-    })
+    )
     this.#stream = stream
     stream.open()
   }
@@ -156,7 +163,11 @@ export class ConfigFollower {
       this.#options.logger.warn({ url, reason }, 'the watch ended; serving on')
       this.#sink.onConnection(this.#status)
     } else {
-      this.#options.logger.debug({ url, reason }, 'a node cannot be watched')
+      // A token that is refused stays refused until somebody gives another: that must not be overlooked.
+      const isRefused = /^40[13] /.test(reason)
+      const log = this.#options.logger
+      if (isRefused) log.warn({ url, reason }, 'a node refuses this gateway')
+      else log.debug({ url, reason }, 'a node cannot be watched')
     }
     this.#at += 1
     this.#failures += 1

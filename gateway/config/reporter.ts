@@ -14,6 +14,7 @@ const REFUSAL_BYTES_MAX = 1_024
  */
 export class Reporter {
   readonly #path: string
+  readonly #token: string | null
   readonly #onFailure: (reason: string) => void
   readonly #timer: NodeJS.Timeout
   /** One connection to the node that is followed, or null. */
@@ -23,8 +24,12 @@ export class Reporter {
   #isDue = false
   #isScheduled = false
 
-  constructor(name: string, onFailure: (reason: string) => void) {
-    this.#path = `/v1/gateways/${encodeURIComponent(name)}/report`
+  constructor(
+    gateway: { readonly name: string; readonly token: string | null },
+    onFailure: (reason: string) => void,
+  ) {
+    this.#path = `/v1/gateways/${encodeURIComponent(gateway.name)}/report`
+    this.#token = gateway.token
     this.#onFailure = onFailure
     this.#timer = setInterval(() => this.#send(), REPORT_MS)
     this.#timer.unref()
@@ -80,6 +85,7 @@ export class Reporter {
     const request = controlRequest({
       ...node,
       path: this.#path,
+      token: this.#token,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Content-Length': body.length },
       silenceMs: REPORT_ANSWER_MS_MAX,

@@ -14,30 +14,33 @@ export type WatchStreamHandler = {
   onEnd(reason: string): void
 }
 
+/** Which node to watch, and as whom. `path` is `/v1/watch` with its query. */
+export type WatchTarget = {
+  readonly origin: string
+  readonly path: string
+  readonly token: string | null
+}
+
 /** Bytes of a refusal that are kept for the log. */
 const REFUSAL_BYTES_MAX = 1_024
 
 /** One `GET /v1/watch` from its connection to its end. A node that falls silent ends it too. */
 export class WatchStream {
-  readonly #origin: string
-  readonly #path: string
+  readonly #target: WatchTarget
   readonly #handler: WatchStreamHandler
   readonly #lines = new LineSplitter(WATCH_LINE_BYTES_MAX)
   #request: ClientRequest | null = null
   #isOver = false
 
-  /** `path` is `/v1/watch` with its query. */
-  constructor(origin: string, path: string, handler: WatchStreamHandler) {
-    this.#origin = origin
-    this.#path = path
+  constructor(target: WatchTarget, handler: WatchStreamHandler) {
+    this.#target = target
     this.#handler = handler
   }
 
   /** Connects. Once. */
   open(): void {
     this.#request = controlRequest({
-      origin: this.#origin,
-      path: this.#path,
+      ...this.#target,
       method: 'GET',
       headers: { Accept: 'application/x-ndjson' },
       agent: new http.Agent({ keepAlive: false }),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Issue } from '../errors.ts'
 import { ISSUES_MAX } from '../limits.ts'
 import { suggest } from '../suggest.ts'
+import { SECRET_MESSAGE, secretSchema } from './secret.ts'
 
 type ZodIssue = z.core.$ZodIssue
 
@@ -14,6 +15,12 @@ export function zodIssues(error: z.ZodError, schema: z.ZodType, at: string): Iss
 
 function collect(issue: ZodIssue, schema: z.ZodType, at: readonly string[], issues: Issue[]): void {
   const path = [...at, ...issue.path.map(String)]
+  // What is wrong inside a secret could only be told with words of it.
+  if (descend(schema, issue.path) === secretSchema) {
+    const message = issue.code === 'invalid_type' ? plain(issue) : SECRET_MESSAGE
+    issues.push({ path: path.join('.'), message })
+    return
+  }
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(descend(schema, issue.path))
     for (const key of issue.keys) {

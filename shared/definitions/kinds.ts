@@ -1,5 +1,13 @@
 import type { z } from 'zod'
+import {
+  BOOTSTRAP_NAME,
+  revocationSpecSchema,
+  tokenSpecSchema,
+  type RevocationSpec,
+  type TokenSpec,
+} from './access.ts'
 import { apiSpecSchema, type ApiSpec } from './api.ts'
+import { secretSpecSchema, type SecretPath, type SecretSpec } from './secret.ts'
 import { upstreamSpecSchema, type UpstreamSpec } from './upstream.ts'
 
 /** What is known of one kind of definition. */
@@ -9,6 +17,15 @@ export type KindSpec = {
   readonly specSchema: z.ZodType
   /** One sentence for `raftway schema` and the reference. */
   readonly summary: string
+  /** Where its secrets stand; none if left out. */
+  readonly secrets?: readonly SecretPath[]
+  /**
+   * It says who may do what. Only admins write it, and only by name: to replace the whole config or to go back to an
+   * earlier one leaves it alone, or a rollback would bring a revoked token back to life.
+   */
+  readonly isAccess?: true
+  /** Names that no definition of the kind may have. */
+  readonly reservedNames?: readonly string[]
 }
 
 /** Every kind, in the order in which a config is printed and exported. */
@@ -22,6 +39,25 @@ export const KINDS = {
     plural: 'apis',
     specSchema: apiSpecSchema,
     summary: 'Hosts and routes that gateways serve, and where their requests go.',
+  },
+  Secret: {
+    plural: 'secrets',
+    specSchema: secretSpecSchema,
+    summary: 'A value that is sealed before it is stored, and never shown.',
+    secrets: [['value']],
+  },
+  Token: {
+    plural: 'tokens',
+    specSchema: tokenSpecSchema,
+    summary: 'What a bearer may do; made by `raftway token create`.',
+    isAccess: true,
+    reservedNames: [BOOTSTRAP_NAME],
+  },
+  Revocation: {
+    plural: 'revocations',
+    specSchema: revocationSpecSchema,
+    summary: 'A token or certificate that is refused from now on.',
+    isAccess: true,
   },
 } as const satisfies Record<string, KindSpec>
 
@@ -37,7 +73,12 @@ type Named<K extends Kind, Spec> = {
 }
 
 /** One thing that users write, checked, without the numbers that the cluster gives it. */
-export type DefinitionInput = Named<'Api', ApiSpec> | Named<'Upstream', UpstreamSpec>
+export type DefinitionInput =
+  | Named<'Api', ApiSpec>
+  | Named<'Upstream', UpstreamSpec>
+  | Named<'Secret', SecretSpec>
+  | Named<'Token', TokenSpec>
+  | Named<'Revocation', RevocationSpec>
 
 /**
  * A definition as it stands in the replicated state. Canonical: members in exactly this order, everything inside
@@ -49,6 +90,20 @@ export type Definition = DefinitionInput & {
   /** The revision that made it; survives replacement, not deletion. */
   readonly createdRevision: number
 }
+
+/** Whether a kind says who may do what. */
+export function isAccessKind(kind: Kind): boolean {
+  const spec: KindSpec = KINDS[kind]
+  return spec.isAccess === true
+}
+
+/** Where the secrets of a kind stand. */
+export function secretPathsOf(kind: Kind): readonly SecretPath[] {
+  const spec: KindSpec = KINDS[kind]
+  return spec.secrets ?? NO_PATHS
+}
+
+const NO_PATHS: readonly SecretPath[] = []
 
 /** The kind that `text` names: `Api`, `api` or `apis`; null if none does. */
 export function kindOf(text: string): Kind | null {

@@ -5,7 +5,14 @@ import { DEFINITION_BYTES_MAX } from '../limits.ts'
 import { suggest } from '../suggest.ts'
 import { labelsSchema, nameSchema } from './common.ts'
 import { zodIssues } from './issues.ts'
-import { KIND_NAMES, KINDS, type Definition, type DefinitionInput, type Kind } from './kinds.ts'
+import {
+  KIND_NAMES,
+  KINDS,
+  type Definition,
+  type DefinitionInput,
+  type Kind,
+  type KindSpec,
+} from './kinds.ts'
 
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
@@ -37,7 +44,12 @@ export function parseDefinition(input: unknown, at = ''): Parsed<DefinitionInput
   checkWith(nameSchema, given['name'], join(at, 'name'), issues)
   if (given['labels'] !== undefined)
     checkWith(labelsSchema, given['labels'], join(at, 'labels'), issues)
-  if (kind !== null) checkWith(KINDS[kind].specSchema, given['spec'], join(at, 'spec'), issues)
+  if (kind !== null) {
+    checkWith(KINDS[kind].specSchema, given['spec'], join(at, 'spec'), issues)
+    const { reservedNames }: KindSpec = KINDS[kind]
+    if (reservedNames?.includes(String(given['name'])) === true)
+      issues.push({ path: join(at, 'name'), message: 'is taken: choose another name' })
+  }
   if (issues.length > 0) return { ok: false, issues }
 
   const labels = given['labels'] === undefined ? {} : { labels: canonical(given['labels']) }

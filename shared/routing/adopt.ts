@@ -2,7 +2,7 @@ import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
 import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
 import { compileApi } from './compile-api.ts'
 import { apiOf, pendingOf, TableDraft, usersOf, type Pending, type RoutingTable } from './draft.ts'
-import type { DefinitionChange, Quarantined } from './types.ts'
+import type { DefinitionChange, Quarantined, RoutingChange } from './types.ts'
 
 export type Adopted = {
   readonly table: RoutingTable
@@ -21,7 +21,7 @@ export type Adopted = {
 export function adoptChanges(table: RoutingTable, changes: readonly DefinitionChange[]): Adopted {
   const draft = new TableDraft(table)
   const latest = lastOfEach(changes)
-  const work = new Map<string, DefinitionChange>(latest)
+  const work = new Map<string, RoutingChange>(latest)
   for (const { key, change, waitsForOthers } of pendingOf(table)) {
     if (waitsForOthers && !work.has(key)) work.set(key, change)
   }
@@ -39,13 +39,13 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
   }
 }
 
-function phaseOf(change: DefinitionChange): 'put Upstream' | 'Api' | 'delete Upstream' {
+function phaseOf(change: RoutingChange): 'put Upstream' | 'Api' | 'delete Upstream' {
   if (change.op === 'put') return change.definition.kind === 'Api' ? 'Api' : 'put Upstream'
   return change.kind === 'Api' ? 'Api' : 'delete Upstream'
 }
 
 /** Carries out one change, or returns why not. */
-function adoptOne(draft: TableDraft, key: string, change: DefinitionChange): Pending | null {
+function adoptOne(draft: TableDraft, key: string, change: RoutingChange): Pending | null {
   const { table } = draft
   if (change.op === 'delete') {
     if (change.kind === 'Api') {

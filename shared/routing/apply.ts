@@ -13,7 +13,7 @@ import { apiOf, TableDraft, upstreamAt, usersOf, type RoutingTable } from './dra
 import { valuesOf } from './hash-map.ts'
 import { unreachableRoutes } from './reachability.ts'
 import { sameJson } from './same-json.ts'
-import type { CompiledUpstream, CompileIssue, DefinitionChange } from './types.ts'
+import type { CompiledUpstream, CompileIssue, DefinitionChange, RoutingChange } from './types.ts'
 
 /** All changes as one, or every reason against them. `upstreamsChanged`: keys put or removed. */
 export type Applied =
@@ -77,13 +77,19 @@ export function runToEnd<T>(steps: Generator<undefined, T>): T {
   }
 }
 
-/** The last change of each definition by its key: what the changes come to. */
+/** The last change of each definition that requests are routed by, by its key: what the changes come to. */
 export function lastOfEach(
   changes: readonly DefinitionChange[],
-): ReadonlyMap<string, DefinitionChange> {
-  const latest = new Map<string, DefinitionChange>()
-  for (const change of changes) latest.set(changeKey(change), change)
+): ReadonlyMap<string, RoutingChange> {
+  const latest = new Map<string, RoutingChange>()
+  for (const change of changes) if (isRouting(change)) latest.set(changeKey(change), change)
   return latest
+}
+
+/** Tokens and the like say nothing about requests. */
+function isRouting(change: DefinitionChange): change is RoutingChange {
+  const { kind } = change.op === 'put' ? change.definition : change
+  return kind === 'Api' || kind === 'Upstream'
 }
 
 /** The key of the definition that a change is about. */
@@ -135,7 +141,7 @@ function guess(table: RoutingTable, name: string): string {
 /** Apis that the changes leave alone, and that need an Upstream that the changes delete. */
 function neededUpstreams(
   table: RoutingTable,
-  latest: ReadonlyMap<string, DefinitionChange>,
+  latest: ReadonlyMap<string, RoutingChange>,
 ): readonly CompileIssue[] {
   const issues: CompileIssue[] = []
   for (const change of latest.values()) {

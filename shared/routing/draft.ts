@@ -7,13 +7,13 @@ import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
 import { insertRoute, removeRoute, type PathIndex } from './path-index.ts'
 import { compareText, type RouteEntry } from './routes.ts'
-import type { CompiledUpstream, DefinitionChange } from './types.ts'
+import type { CompiledUpstream, RoutingChange } from './types.ts'
 
 /** A change that a gateway could not use, and what it waits for. */
 export type Pending = {
   /** Of the definition. */
   readonly key: string
-  readonly change: DefinitionChange
+  readonly change: RoutingChange
   readonly reason: string
   /** Another definition may heal it; otherwise only its own next form can. */
   readonly waitsForOthers: boolean

@@ -46,7 +46,11 @@ function client(...urls: readonly string[]): {
   readonly said: string[]
 } {
   const said: string[] = []
-  const made = new ControlClient(urls, (message) => void said.push(message))
+  const made = new ControlClient({
+    urls,
+    token: null,
+    say: (message) => void said.push(message),
+  })
   closers.push(() => made.close())
   return { client: made, said }
 }

@@ -124,6 +124,12 @@ describe('schema', () => {
   test('of all kinds is one schema', async () => {
     const { out } = await raftway(['schema', '-o', 'json'])
     const schema = JSON.parse(out) as { oneOf: { title: string }[] }
-    expect(schema.oneOf.map(({ title }) => title)).toEqual(['Upstream', 'Api'])
+    expect(schema.oneOf.map(({ title }) => title)).toEqual([
+      'Upstream',
+      'Api',
+      'Secret',
+      'Token',
+      'Revocation',
+    ])
   })
 })

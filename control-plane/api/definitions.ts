@@ -47,14 +47,14 @@ function putDefinition(
 ): Promise<void> {
   const name = pathName(request)
   const guard = readGuard(request)
-  return runWrite(api, request, response, (body): WritePlan => {
+  return runWrite(api, request, response, async (body): Promise<WritePlan> => {
     const parsed = parseDefinition(namedBody(body, kind, name))
     if (!parsed.ok) {
       const detail = `${kind} ${name} is not valid; nothing was changed.`
       throw new RaftwayError('INVALID_DEFINITION', detail, { issues: parsed.issues })
     }
     const definition = parsed.value
-    const ifRevision = revisionOf(api, guard, kind, name)
+    const ifRevision = await revisionOf(api, guard, kind, name)
     return {
       action: { type: 'operations', operations: [{ op: 'put', definition, ifRevision }] },
       message: null,
@@ -91,13 +91,13 @@ function deleteDefinition(
       issues,
     })
   }
-  return runWrite(api, request, response, (body): WritePlan => {
+  return runWrite(api, request, response, async (body): Promise<WritePlan> => {
     if (body !== undefined) {
       throw new RaftwayError('INVALID_REQUEST', 'A delete takes no body.', {
         issues: [{ path: '', message: 'a delete takes no body' }],
       })
     }
-    const ifRevision = revisionOf(api, guard, kind, name)
+    const ifRevision = await revisionOf(api, guard, kind, name)
     return {
       action: { type: 'operations', operations: [{ op: 'delete', kind, name, ifRevision }] },
       message: null,
@@ -187,15 +187,21 @@ function namedBody(body: unknown, kind: Kind, name: string): unknown {
  * The revision that a command carries for a guard. `present` is decided here: a definition that is deleted between
  * this look and the commit is created anew.
  */
-function revisionOf(api: ApiContext, guard: Guard, kind: Kind, name: string): number | null {
+async function revisionOf(
+  api: ApiContext,
+  guard: Guard,
+  kind: Kind,
+  name: string,
+): Promise<number | null> {
   if (guard === 'absent') return 0
   if (guard !== 'present') return guard
-  if (api.plane.state.get(kind, name) === undefined) {
-    throw new RaftwayError('REVISION_CONFLICT', `There is no ${kind} named ${name}.`, {
-      extra: { currentRevision: 0 },
-    })
-  }
-  return null
+  if (api.plane.state.get(kind, name) !== undefined) return null
+  // Another leader may have made it without the knowledge of this one.
+  await api.plane.readBarrier(api.bounds.catchUpMs)
+  if (api.plane.state.get(kind, name) !== undefined) return null
+  throw new RaftwayError('REVISION_CONFLICT', `There is no ${kind} named ${name}.`, {
+    extra: { currentRevision: 0 },
+  })
 }
 
 /** Which revision made the definition that a put wrote: later writes may have passed it already. */

@@ -1,4 +1,4 @@
-import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import { describeError, ERROR_CODES, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { FORWARD_RETRY_MS_MAX, FORWARD_RETRY_MS_MIN } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
@@ -86,8 +86,15 @@ export class Forwarder {
     let deadline: number | null = null
     let pauseMs = FORWARD_RETRY_MS_MIN
     for (;;) {
-      const attempt = await this.#attempt(call, deadline)
-      if (attempt.type === 'answered') return attempt.answer
+      const attempt = await this.#attempt(call, deadline).catch((error: unknown) => {
+        // A node that cannot carry out the repeat knows nothing of the attempts before.
+        throw isUncertain && !isAnswer(error) ? failure(true, describeError(error)) : error
+      })
+      if (attempt.type === 'answered') {
+        const { status } = attempt.answer
+        if (isUncertain && status >= 500) throw failure(true, `status ${status}`)
+        return attempt.answer
+      }
       if (attempt.type === 'no-leader') throw failure(isUncertain, attempt.reason)
       isUncertain ||= attempt.isUncertain
       deadline ??= clock.monotonic() + this.#options.patienceMs
@@ -209,6 +216,11 @@ const NEVER_SENT = new Set([
 
 function isNeverSent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NEVER_SENT.has(String(error.code))
+}
+
+/** Whether an error says what stands, rather than what the node is not able to. */
+function isAnswer(error: unknown): boolean {
+  return isRaftwayError(error) && ERROR_CODES[error.code].status < 500
 }
 
 function failure(isUncertain: boolean, reason: string): RaftwayError {

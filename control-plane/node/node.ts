@@ -91,7 +91,7 @@ export class Node implements ControlPlane, PeerHandler {
       state: this.#applier.state,
       propose: (payloads) => this.#raw.propose(payloads) === 'ok',
       wake,
-      untilRevision: (revision) => this.waitForRevision(revision, 2 * parts.electionMs),
+      confirm: (revision) => this.#confirm(revision),
     })
     this.#reads = new Reads(clock, `${self.id}-${parts.seed}`, (context) => {
       this.#raw.readIndex(context)
@@ -276,6 +276,12 @@ export class Node implements ControlPlane, PeerHandler {
     await this.#loop.stop()
   }
 
+  async #confirm(revision: number): Promise<void> {
+    const timeoutMs = 2 * this.#parts.electionMs
+    await this.readBarrier(timeoutMs)
+    await this.waitForRevision(revision, timeoutMs)
+  }
+
   #endAsRemoved(): void {
     if (this.#isStopping) return
     this.#isStopping = true
@@ -417,8 +423,13 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   #rejectAll(error: RaftwayError): void {
-    this.#proposals.abandon(error)
-    this.#membership.abandon(error)
+    // What is in the log of a node that stops may still be committed by the others.
+    const uncertain = new RaftwayError(
+      'WRITE_UNCERTAIN',
+      'the node stopped while the write was under way',
+    )
+    this.#proposals.abandon(uncertain)
+    this.#membership.abandon(uncertain)
     this.#reads.rejectAll(error)
     this.#applied.rejectAll(error)
     this.#revisions.rejectAll(error)

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { RaftwayError } from '../../shared/errors.ts'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { PROPOSALS_PER_BATCH_MAX, UNCOMMITTED_BYTES_MAX } from '../../shared/limits.ts'
 import type { Clock } from '../clock.ts'
 import type { WriteAnswer, WriteCommand, WriteRequest, WriteResult } from '../ports.ts'
@@ -26,7 +26,7 @@ export class Proposals {
   readonly #makeId: () => string
   readonly #propose: (payloads: readonly Uint8Array[]) => boolean
   readonly #wake: () => void
-  readonly #untilRevision: (revision: number) => Promise<void>
+  readonly #confirm: (revision: number) => Promise<void>
   #speculation: Speculation
   /** Taken but not yet in the core's hands, in order. */
   #gathered: { readonly command: WriteCommand; readonly payload: Uint8Array }[] = []
@@ -35,10 +35,13 @@ export class Proposals {
   #bytes = 0
   /** A large write is being planned; the others wait for it. */
   #planning: Promise<void> | null = null
+  /** Counts what voids everything that was planned. */
+  #abandoned = 0
 
   /**
-   * `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon;
-   * `untilRevision` resolves when a revision is applied here.
+   * `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon; `confirm`
+   * resolves when a revision is applied here and a majority has confirmed, after the call, who leads. TIMEOUT or
+   * NO_LEADER when that takes too long.
    */
   constructor(parts: {
     readonly clock: Clock
@@ -46,19 +49,20 @@ export class Proposals {
     readonly state: ReplicatedState
     readonly propose: (payloads: readonly Uint8Array[]) => boolean
     readonly wake: () => void
-    readonly untilRevision: (revision: number) => Promise<void>
+    readonly confirm: (revision: number) => Promise<void>
   }) {
     this.#clock = parts.clock
     this.#makeId = parts.makeId
     this.#propose = parts.propose
     this.#wake = parts.wake
-    this.#untilRevision = parts.untilRevision
+    this.#confirm = parts.confirm
     this.#speculation = new Speculation(parts.state)
   }
 
   /**
    * Plans and proposes; resolves when the write is applied here. INVALID_DEFINITION, REVISION_CONFLICT,
-   * DEFINITION_NOT_FOUND, INVALID_REQUEST, OVERLOADED; WRITE_UNCERTAIN when leadership was lost on the way.
+   * DEFINITION_NOT_FOUND, INVALID_REQUEST, OVERLOADED; WRITE_UNCERTAIN when leadership was lost on the way, and
+   * NO_LEADER when it was lost before a refusal was certain.
    * `configAtRollback` is the config that a rollback asks for, null for other writes.
    */
   async write(
@@ -73,13 +77,17 @@ export class Proposals {
       configAtRollback,
     }
     // A small write is planned at once, so that all that arrive together share a batch.
-    if (isSmall(request)) return this.#carryOut(request, this.#speculation.plan(request, context))
+    if (isSmall(request)) {
+      const plan = orRefusal(() => this.#speculation.plan(request, context))
+      return plan instanceof RaftwayError ? this.#refuse(plan) : this.#carryOut(request, plan)
+    }
     const turn = Promise.withResolvers<void>()
     this.#planning = turn.promise
     let answer: Promise<WriteAnswer>
     try {
-      const plan = await inSlices(this.#clock, this.#speculation.planInSteps(request, context))
-      answer = this.#carryOut(request, plan)
+      const steps = this.#speculation.planInSteps(request, context)
+      const plan = await inSlices(this.#clock, steps).catch(asRefusal)
+      answer = plan instanceof RaftwayError ? this.#refuse(plan) : this.#carryOut(request, plan)
     } finally {
       this.#planning = null
       turn.resolve()
@@ -113,6 +121,7 @@ export class Proposals {
 
   /** Leadership is gone, or the state was replaced: whatever was in flight may or may not commit. */
   abandon(error: RaftwayError, state?: ReplicatedState): void {
+    this.#abandoned++
     if (state === undefined) this.#speculation.reset()
     else this.#speculation = new Speculation(state)
     this.#gathered = []
@@ -126,7 +135,7 @@ export class Proposals {
   /** Must follow the plan without a pause: what is planned next is planned on top of it. */
   #carryOut(request: WriteRequest, { command, predicted, unchanged }: Plan): Promise<WriteAnswer> {
     if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
-    if (command === null) return this.#onceApplied({ ...predicted, unchanged })
+    if (command === null) return this.#withoutEntry({ ...predicted, unchanged })
     const payload = encodeCommand(command)
     if (this.#bytes + payload.length > UNCOMMITTED_BYTES_MAX / 2) {
       const detail = `more than ${UNCOMMITTED_BYTES_MAX / 2} bytes of writes wait to commit`
@@ -140,10 +149,33 @@ export class Proposals {
     return this.#settlement(command.key)
   }
 
-  /** An answer that needs no entry of its own still rests on the writes in flight before it. */
-  async #onceApplied(answer: WriteAnswer): Promise<WriteAnswer> {
-    await this.#untilRevision(answer.revision)
+  /** The first answer of a repeat is committed. That nothing differs is to be made certain of first. */
+  async #withoutEntry(answer: WriteAnswer): Promise<WriteAnswer> {
+    if (answer.unchanged) await this.#makeCertain()
     return answer
+  }
+
+  async #refuse(refusal: RaftwayError): Promise<never> {
+    await this.#makeCertain()
+    throw refusal
+  }
+
+  /**
+   * What is said without an entry of its own rests on writes in flight that may never commit, and on a state that
+   * another leader may have left behind. It holds once all of them are applied by a leader that led after it was asked.
+   */
+  async #makeCertain(): Promise<void> {
+    const abandoned = this.#abandoned
+    try {
+      await this.#confirm(this.#speculation.revision)
+    } catch (error) {
+      if (!isRaftwayError(error, 'TIMEOUT')) throw error
+      throw new RaftwayError('NO_LEADER', 'no majority confirmed the answer in time', {
+        cause: error,
+      })
+    }
+    if (abandoned === this.#abandoned) return
+    throw new RaftwayError('NO_LEADER', 'leadership was lost before the answer was certain')
   }
 
   #settlement(key: string): Promise<WriteAnswer> {
@@ -156,6 +188,20 @@ export class Proposals {
       this.#pending.set(key, waiting)
     })
   }
+}
+
+/** What `plan` gives, or the refusal that it throws. */
+function orRefusal<T>(plan: () => T): T | RaftwayError {
+  try {
+    return plan()
+  } catch (error) {
+    return asRefusal(error)
+  }
+}
+
+function asRefusal(error: unknown): RaftwayError {
+  if (isRaftwayError(error)) return error
+  throw error
 }
 
 function isSmall({ action }: WriteRequest): boolean {

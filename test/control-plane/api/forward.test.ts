@@ -128,6 +128,31 @@ test('a write that may have happened before every leader was lost says so', asyn
   expect(reply.headers['retry-after']).toBe('1')
 })
 
+test('what may have happened is not called off by a node that refuses the repeat', async () => {
+  for (const code of ['STOPPING', 'OVERLOADED', 'TIMEOUT'] as const) {
+    running.cluster.lead(running.node(0))
+    running.node(0).afterWrite = () => {
+      running.cluster.lead(running.node(1))
+      throw new RaftwayError('WRITE_UNCERTAIN', 'leadership was lost')
+    }
+    running.node(1).beforeWrite = () => {
+      throw new RaftwayError(code, 'not now')
+    }
+    // Through the second leader itself, and through a node that forwards to it.
+    for (const at of [1, 2]) {
+      running.cluster.lead(running.node(0))
+      const reply = await put(at, `a-${code.toLowerCase()}-${at}`)
+      expect([code, at, reply.body.code]).toEqual([code, at, 'WRITE_UNCERTAIN'])
+    }
+  }
+})
+
+test('that nothing stands for a guard is said only after a read point', async () => {
+  const reply = await put(0, 'a', { 'if-match': '*' })
+  expect(reply.body).toMatchObject({ code: 'REVISION_CONFLICT', currentRevision: 0 })
+  expect(running.node(0).readBarriers).toBe(1)
+})
+
 test('a leader that was cut off with its connections open does not keep its callers', async () => {
   let isAsked = false
   await replaceLeader((socket) => {

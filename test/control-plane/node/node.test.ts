@@ -1,6 +1,7 @@
 // Goal: the driver keeps the promises of consensus on real disks and links. Method: nodes in one process.
 import { afterEach, expect, test } from 'vitest'
-import type { AppliedChange } from '../../../control-plane/ports.ts'
+import type { AppliedChange, WriteRequest } from '../../../control-plane/ports.ts'
+import type { Definition, DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { eventually, foundCluster, leaderOf, putApi, TestNode } from './cluster.ts'
 
 let close: (() => Promise<void>) | null = null
@@ -145,6 +146,68 @@ test('a leader that stops hands over first, and the others go on at once', async
   close = async () => {
     await Promise.all(rest.map((node) => node.stop(0)))
   }
+})
+
+/** The leader of three, whose messages reach nobody any more while it does not know that yet. */
+async function openCutOffLeader(): Promise<TestNode> {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  await leader.node.write(putApi('known'))
+  for (const one of nodes) if (one !== leader) await one.transport.close()
+  expect(leader.node.isLeader).toBe(true)
+  return leader
+}
+
+function withoutRevision(definition: Definition): DefinitionInput {
+  const { revision: _revision, createdRevision: _created, ...input } = definition
+  return input
+}
+
+function putGuarded(name: string, ifRevision: number): WriteRequest {
+  const write = putApi(name)
+  const [operation] = write.action.type === 'operations' ? write.action.operations : []
+  if (operation?.op !== 'put') throw new Error('putApi puts')
+  return { ...write, action: { type: 'operations', operations: [{ ...operation, ifRevision }] } }
+}
+
+test('a guard is not refused for a write that has not been committed', async () => {
+  const leader = await openCutOffLeader()
+  const [inFlight, refused] = await Promise.allSettled([
+    leader.node.write(putApi('a')),
+    leader.node.write(putGuarded('a', 0)),
+  ])
+  expect(inFlight).toMatchObject({ status: 'rejected', reason: { code: 'WRITE_UNCERTAIN' } })
+  expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'NO_LEADER' } })
+})
+
+test('a leader that others may have left behind refuses nothing by what it holds', async () => {
+  const leader = await openCutOffLeader()
+  const gone: WriteRequest = {
+    ...putApi('a'),
+    action: {
+      type: 'operations',
+      operations: [{ op: 'delete', kind: 'Api', name: 'a', ifRevision: null }],
+    },
+  }
+  const unchanged: WriteRequest = {
+    ...putApi('a'),
+    action: { type: 'replace', definitions: leader.node.state.list().map(withoutRevision) },
+  }
+  const answers = await Promise.allSettled(
+    [putGuarded('known', 7), gone, unchanged].map((write) => leader.node.write(write)),
+  )
+  expect(answers.map((answer) => answer.status === 'rejected' && answer.reason.code)).toEqual(
+    Array.from({ length: 3 }, () => 'NO_LEADER'),
+  )
+})
+
+test('a write in flight when its leader stops may have happened, and is said to', async () => {
+  const leader = await openCutOffLeader()
+  const inFlight = leader.node.write(putApi('a'))
+  await Promise.all([
+    leader.node.stop(0),
+    expect(inFlight).rejects.toMatchObject({ code: 'WRITE_UNCERTAIN' }),
+  ])
 })
 
 test('a restart takes up from the disk: state, revision, members and idempotency keys', async () => {

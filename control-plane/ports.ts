@@ -1,3 +1,5 @@
+import type { X509Certificate } from 'node:crypto'
+import type { CertificateIdentity } from '../shared/certificate.ts'
 import type { DefinitionChange } from '../shared/changes.ts'
 import type { Definition, DefinitionInput, Kind } from '../shared/definitions/kinds.ts'
 import type { Explanation, RequestView } from '../shared/routing/types.ts'
@@ -345,6 +347,27 @@ export type Transport = {
   /** Milliseconds since anything came from a peer; null when nothing ever did. */
   lastHeardMs(id: NodeId): number | null
   close(): Promise<void>
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Certificates, as links and the API see them
+
+/** This node's certificate and key, another pair after each renewal. */
+export type NodeCredentials = {
+  /** Of the authority that vouches for every node and gateway of the cluster. */
+  readonly authority: X509Certificate
+  /** The newest pair, PEM; the authority's certificate stands behind the node's own. */
+  readonly pair: { readonly key: string; readonly cert: string }
+  /** Calls after each renewal; returns the way to stop. */
+  onRenewal(listener: () => void): () => void
+}
+
+/** Certificates that the cluster has taken back. */
+export type Revocations = {
+  /** Why this certificate is no longer believed; null while it is. */
+  reasonFor(certificate: CertificateIdentity): string | null
+  /** Calls when there may be more of them; returns the way to stop. */
+  onChange(listener: () => void): () => void
 }
 
 export type { ConfState, Entry, HardState, Message, NodeId, SnapshotMeta }

@@ -149,6 +149,20 @@ export const PEER_FRAME_MS_MAX = 30_000
 export const PEER_CALLS_MAX = 1_024
 export const PEER_CALL_IDLE_MS_MAX = 10_000
 
+/** How often links and API connections are held against the certificates that they were opened with. */
+export const LINK_SWEEP_MS = 1_000
+/** Between two lines about peers that were refused: whoever knocks must not fill the log. */
+export const REFUSAL_LOG_MS = 1_000
+
+// Certificates
+
+/** Certificates are valid from this long before they are made: clocks of machines differ. */
+export const CERTIFICATE_BACKDATE_MS = 3_600_000
+/** A certificate is looked at this often at least, whenever it is due for renewal. */
+export const CERTIFICATE_CHECK_MS = 60_000
+export const CERTIFICATE_LIFETIME_MS_DEFAULT = 30 * 24 * 3_600_000
+export const GATEWAY_CERTIFICATE_LIFETIME_MS_DEFAULT = 24 * 3_600_000
+
 // Forming and joining a cluster
 
 export const FORM_POLL_MS = 100

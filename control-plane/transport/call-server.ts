@@ -7,12 +7,12 @@ import { malformed } from './bytes.ts'
 import type { Connection, ConnectionOwner } from './connection.ts'
 import { decodeCall, encodeError, encodeJson, FRAME } from './wire.ts'
 
-/** Owns a connection over which `from` calls: each call is answered when the handler is done with it, in any order. */
+/** Owns a connection over which `from` calls: each call is answered when `onCall` is done with it, in any order. */
 export function answerCalls(options: {
   readonly connection: Connection
   readonly from: PeerIdentity
   readonly self: () => PeerIdentity
-  readonly handler: PeerHandler
+  readonly onCall: PeerHandler['onCall']
   readonly onHeard: () => void
   readonly logger: Logger
 }): ConnectionOwner {
@@ -38,11 +38,11 @@ export function answerCalls(options: {
 }
 
 async function answer(
-  { connection, from, self, handler, logger }: Parameters<typeof answerCalls>[0],
+  { connection, from, self, onCall, logger }: Parameters<typeof answerCalls>[0],
   call: ReturnType<typeof decodeCall>,
 ): Promise<void> {
   try {
-    const body = await handler.onCall(from, { type: call.type, body: call.body })
+    const body = await onCall(from, { type: call.type, body: call.body })
     const { clusterId } = self()
     connection.send(encodeJson(FRAME.answer, { id: call.id, clusterId, body: body ?? null }))
   } catch (error) {

@@ -1,11 +1,10 @@
-import type { Duplex } from 'node:stream'
 import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import type { Frame } from '../../shared/framing.ts'
 import { PEER_HELLO_MS_MAX } from '../../shared/limits.ts'
 import type { NodeId, PeerIdentity } from '../ports.ts'
 import { malformed } from './bytes.ts'
 import { Connection, unreachable, type ConnectionOwner } from './connection.ts'
-import type { LinkPort } from './links.ts'
+import type { Link, LinkPort, Proof } from './links.ts'
 import {
   decodeError,
   decodeHello,
@@ -24,7 +23,7 @@ import {
 export type Adopt = (connection: Connection, peer: PeerIdentity) => ConnectionOwner
 
 export type DialOptions = {
-  readonly links: LinkPort
+  readonly links: Pick<LinkPort, 'connect'>
   /** `HOST:PORT` */
   readonly peer: string
   readonly purpose: Purpose
@@ -48,12 +47,12 @@ export async function dial(options: DialOptions): Promise<void> {
   await greet(link, signal, options)
 }
 
-function greet(link: Duplex, signal: AbortSignal, options: DialOptions): Promise<void> {
+function greet(link: Link, signal: AbortSignal, options: DialOptions): Promise<void> {
   const { peer, purpose, self, adopt } = options
   return new Promise((resolve, reject) => {
-    const connection = new Connection(link, peer, {
+    const connection = new Connection(link.stream, peer, {
       onFrame(frame) {
-        const other = readWelcome(options, frame)
+        const other = readWelcome(options, link.proof, frame)
         if (other instanceof RaftwayError) return connection.close(other)
         signal.removeEventListener('abort', onAbort)
         connection.become(adopt(connection, other))
@@ -72,11 +71,15 @@ function greet(link: Duplex, signal: AbortSignal, options: DialOptions): Promise
 }
 
 /** Who answered, or why nothing comes of it: by the other side's word, or by this side's. */
-function readWelcome(options: DialOptions, { type, payload }: Frame): PeerIdentity | RaftwayError {
+function readWelcome(
+  options: DialOptions,
+  proof: Proof,
+  { type, payload }: Frame,
+): PeerIdentity | RaftwayError {
   if (type === FRAME.refuse) return toRaftwayError(decodeError(payload))
   if (type !== FRAME.welcome) throw malformed(`frame ${type} instead of a welcome`)
   const other = decodeWelcome(payload)
-  return objection(options, other) ?? other
+  return unproved(proof, other) ?? objection(options, other) ?? other
 }
 
 /** Why this side does not want a peer that would have it. */
@@ -92,23 +95,30 @@ function objection(
 
 /**
  * Waits for the hello of whoever opened `link`, within PEER_HELLO_MS_MAX and PEER_HELLO_BYTES_MAX. `decide` gives the
- * new owner of the connection, or the reason that is sent back before it is closed.
+ * new owner of the connection, or the reason that is sent back before it is closed. `onRefused` hears of every reason.
  */
 export function receive(options: {
-  readonly link: Duplex
-  readonly remote: string
+  readonly link: Link
   readonly self: () => PeerIdentity
   readonly decide: (hello: Hello, connection: Connection) => ConnectionOwner | RaftwayError
+  readonly onRefused: (error: RaftwayError) => void
 }): Connection {
-  const { link, remote, self, decide } = options
-  const connection = new Connection(link, remote, {
+  const { link, self, decide, onRefused } = options
+  const { stream, remote, proof } = link
+  const refuse = (error: RaftwayError): void => {
+    onRefused(error)
+    connection.finish(encodeError(FRAME.refuse, null, error), error)
+  }
+  stream.once('data', (chunk: Uint8Array) => {
+    if (isHandshake(chunk)) refuse(SPEAKS_TLS)
+  })
+  const connection = new Connection(stream, remote, {
     onFrame(frame) {
       if (frame.type !== FRAME.hello) throw malformed(`frame ${frame.type} instead of a hello`)
       const hello = decodeHello(frame.payload)
-      const answer = refuseStranger(self(), hello) ?? decide(hello, connection)
-      if (answer instanceof RaftwayError) {
-        return connection.finish(encodeError(FRAME.refuse, null, answer), answer)
-      }
+      const answer =
+        refuseStranger(self(), hello) ?? refuseUnproved(proof, hello) ?? decide(hello, connection)
+      if (answer instanceof RaftwayError) return refuse(answer)
       clearTimeout(timer)
       connection.send(encodeWelcome(self()))
       connection.become(answer)
@@ -119,6 +129,40 @@ export function receive(options: {
     connection.close(unreachable(remote, `no hello within ${PEER_HELLO_MS_MAX} ms`))
   }, PEER_HELLO_MS_MAX)
   return connection
+}
+
+/** What a frame cannot begin with, because it would be too large, and every TLS handshake does (RFC 8446 5.1). */
+function isHandshake(chunk: Uint8Array): boolean {
+  return chunk[0] === 0x16 && chunk[1] === 0x03
+}
+
+const SPEAKS_TLS = new RaftwayError(
+  'PEER_REFUSED',
+  'it speaks TLS, and this node does not: start both with --tls on, or neither',
+)
+
+/** Why this proof is not enough for what the hello asks. */
+function refuseUnproved(proof: Proof, hello: Hello): RaftwayError | null {
+  if (hello.purpose !== 'enrol') return unproved(proof, hello)
+  // Whoever has a certificate gains nothing by asking for one; a plain link would carry a token for all to read.
+  if (proof.type === 'no-certificate') return null
+  return new RaftwayError('PEER_REFUSED', 'a node enrols over TLS, while it has no certificate')
+}
+
+/** Why this proof does not show that the other end is who it says it is. */
+function unproved(proof: Proof, other: PeerIdentity): RaftwayError | null {
+  if (proof.type === 'plain') return null
+  if (proof.type === 'refused') return new RaftwayError('PEER_REFUSED', proof.reason)
+  if (proof.type === 'no-certificate') {
+    const detail = `${other.name} has no certificate of this cluster: start it with --join-token`
+    return new RaftwayError('PEER_REFUSED', detail)
+  }
+  const { role, nodeId, name, clusterId } = proof.certificate
+  // A first certificate is older than its cluster, and a node that joins does not belong to it yet.
+  const isAtHome = clusterId === null || other.clusterId === null || clusterId === other.clusterId
+  if (role === 'node' && nodeId === other.id && name === other.name && isAtHome) return null
+  const detail = `${other.name} (${other.id}) shows the certificate of ${role} ${name} (${nodeId ?? 'no node'})`
+  return new RaftwayError('PEER_REFUSED', detail)
 }
 
 function refuseStranger(self: PeerIdentity, hello: Hello): RaftwayError | null {

@@ -1,13 +1,13 @@
-import type { Duplex } from 'node:stream'
 import { RaftwayError } from '../../shared/errors.ts'
 import type { Frame } from '../../shared/framing.ts'
-import { PEER_SNAPSHOTS_MAX } from '../../shared/limits.ts'
+import { PEER_SNAPSHOTS_MAX, REFUSAL_LOG_MS } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type { NodeId, PeerHandler, PeerIdentity } from '../ports.ts'
+import type { NodeId, PeerHandler, PeerIdentity, PeerNote } from '../ports.ts'
 import { malformed } from './bytes.ts'
 import { answerCalls } from './call-server.ts'
 import { unreachable, type Connection, type ConnectionOwner } from './connection.ts'
 import { receive } from './greeting.ts'
+import type { Link } from './links.ts'
 import { decodeMessage } from './message-codec.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { decodeNote, FRAME, type Hello } from './wire.ts'
@@ -21,6 +21,7 @@ export type InboundParts = {
   readonly onLink: (peer: PeerIdentity) => void
   /** It has hung up. */
   readonly onUnlink: (id: NodeId) => void
+  readonly onEnrol?: (call: PeerNote) => Promise<unknown>
 }
 
 /** The connections that others opened: who may have one, and where what arrives goes. */
@@ -30,6 +31,8 @@ export class Inbound {
   readonly #links = new Map<NodeId, Connection>()
   #size = 0
   #snapshots = 0
+  /** When a refusal was last worth a line. */
+  #refusedMs = -Infinity
 
   constructor(parts: InboundParts) {
     this.#parts = parts
@@ -45,18 +48,27 @@ export class Inbound {
   }
 
   /** Takes a stream that someone opened. */
-  take(link: Duplex, remote: string): Connection {
+  take(link: Link): Connection {
     this.#size++
-    link.once('close', () => {
+    link.stream.once('close', () => {
       this.#size--
     })
     const { self } = this.#parts
     return receive({
       link,
-      remote,
       self,
       decide: (hello, connection) => this.#decide(hello, connection),
+      onRefused: (error) => this.#onRefused(link.remote, error),
     })
+  }
+
+  #onRefused(remote: string, error: RaftwayError): void {
+    // A node that is just starting is no stranger.
+    if (error.code === 'NOT_FORMED') return
+    const nowMs = performance.now()
+    if (nowMs - this.#refusedMs < REFUSAL_LOG_MS) return
+    this.#refusedMs = nowMs
+    this.#parts.logger.warn({ remote, code: error.code }, `refused a peer: ${error.message}`)
   }
 
   #decide(hello: Hello, connection: Connection): ConnectionOwner | RaftwayError {
@@ -64,7 +76,14 @@ export class Inbound {
     const { protocol: _protocol, purpose, ...from } = hello
     const onHeard = () => this.#parts.onHeard(from.id)
     if (purpose === 'calls') {
-      return answerCalls({ connection, from, self, handler, logger, onHeard })
+      const onCall: PeerHandler['onCall'] = (...call) => handler.onCall(...call)
+      return answerCalls({ connection, from, self, onCall, logger, onHeard })
+    }
+    if (purpose === 'enrol') {
+      const { onEnrol } = this.#parts
+      if (onEnrol === undefined) return new RaftwayError('PEER_REFUSED', 'nobody enrols here')
+      const onCall: PeerHandler['onCall'] = (_from, call) => onEnrol(call)
+      return answerCalls({ connection, from, self, onCall, logger, onHeard: () => {} })
     }
     const refusal = this.#refusal(from)
     if (refusal !== null) return refusal

@@ -1,15 +1,34 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { CertificateIdentity } from '../../shared/certificate.ts'
 import { parseAddress, type HostPort } from './address.ts'
 
-// The port below which bytes travel. Nothing above it knows sockets, so that encrypted links are another value of it.
+// The port below which bytes travel. Nothing above it knows sockets: plain TCP is one value of it, TLS another.
+
+/** An open, ordered, reliable stream, and what is known of who is at its other end. */
+export type Link = {
+  readonly stream: Duplex
+  /** Where the other end is, for people. */
+  readonly remote: string
+  readonly proof: Proof
+}
+
+/** What the other end has proved about itself. */
+export type Proof =
+  /** The link is plain: nothing can be proved. */
+  | { readonly type: 'plain' }
+  | { readonly type: 'certificate'; readonly certificate: CertificateIdentity }
+  /** It has shown none: it may ask for one, and nothing else. */
+  | { readonly type: 'no-certificate' }
+  /** It has shown one that is not believed, or spoke in another way than this port: for people. */
+  | { readonly type: 'refused'; readonly reason: string }
 
 /** How bytes reach another node. */
 export type LinkPort = {
-  /** An open, ordered, reliable stream to `HOST:PORT`. Rejects with whatever prevented it, or when aborted. */
-  connect(peer: string, signal: AbortSignal): Promise<Duplex>
-  /** Calls for every stream that others open. Rejects when the address cannot be had. */
-  listen(at: HostPort, onLink: (link: Duplex, remote: string) => void): Promise<LinkListener>
+  /** A link to `HOST:PORT`. Rejects with PEER_REFUSED or whatever prevented it, or when aborted. */
+  connect(peer: string, signal: AbortSignal): Promise<Link>
+  /** Calls for every link that others open. Rejects when the address cannot be had. */
+  listen(at: HostPort, onLink: (link: Link) => void): Promise<LinkListener>
 }
 
 export type LinkListener = {
@@ -21,58 +40,72 @@ export type LinkListener = {
 
 const KEEP_ALIVE_MS = 10_000
 
+/** What every socket of a link is opened with. */
+const SOCKET_OPTIONS = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEP_ALIVE_MS,
+} as const
+
 /** Plain TCP. */
 export const TCP_LINKS: LinkPort = {
-  connect(peer, signal) {
-    return new Promise((resolve, reject) => {
-      const { host, port } = parseAddress(peer)
-      signal.throwIfAborted()
-      const socket = connect({
-        host,
-        port,
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: KEEP_ALIVE_MS,
-      })
-      const onAbort = () => socket.destroy(new Error('gave up connecting'))
-      signal.addEventListener('abort', onAbort, { once: true })
-      // Stays for good: a socket whose error nobody hears would end the process.
-      socket.on('error', reject)
-      socket.once('close', () => {
-        signal.removeEventListener('abort', onAbort)
-        reject(new Error('the connection closed before it was open'))
-      })
-      socket.once('connect', () => {
-        signal.removeEventListener('abort', onAbort)
-        resolve(socket)
-      })
-    })
+  async connect(peer, signal) {
+    const stream = await openSocket(peer, signal)
+    return { stream, remote: peer, proof: { type: 'plain' } }
   },
 
   listen(at, onLink) {
-    return new Promise((resolve, reject) => {
-      const server = createServer({
-        noDelay: true,
-        keepAlive: true,
-        keepAliveInitialDelay: KEEP_ALIVE_MS,
-      })
-      server.on('connection', (socket: Socket) => {
-        socket.on('error', ignoreHere)
-        onLink(socket, `${socket.remoteAddress ?? 'nowhere'}:${socket.remotePort ?? 0}`)
-      })
-      server.once('error', reject)
-      server.listen(at.port, at.host, () => {
-        server.off('error', reject)
-        // Of a listening server: it could not accept, for want of file descriptors for example, and goes on.
-        server.on('error', ignoreHere)
-        resolve({ at: addressOf(server, at), close: () => closeServer(server) })
-      })
+    return listenOn(at, (socket) => {
+      onLink({ stream: socket, remote: remoteOf(socket), proof: { type: 'plain' } })
     })
   },
 }
 
+/** A connected socket to `HOST:PORT`; its errors are heard. */
+export function openSocket(peer: string, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const { host, port } = parseAddress(peer)
+    signal.throwIfAborted()
+    const socket = connect({ host, port, ...SOCKET_OPTIONS })
+    const onAbort = () => socket.destroy(new Error('gave up connecting'))
+    signal.addEventListener('abort', onAbort, { once: true })
+    // Stays for good: a socket whose error nobody hears would end the process.
+    socket.on('error', reject)
+    socket.once('close', () => {
+      signal.removeEventListener('abort', onAbort)
+      reject(new Error('the connection closed before it was open'))
+    })
+    socket.once('connect', () => {
+      signal.removeEventListener('abort', onAbort)
+      resolve(socket)
+    })
+  })
+}
+
+/** Listens for sockets; their errors are heard. */
+export function listenOn(at: HostPort, onSocket: (socket: Socket) => void): Promise<LinkListener> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(SOCKET_OPTIONS)
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', ignoreHere)
+      onSocket(socket)
+    })
+    server.once('error', reject)
+    server.listen(at.port, at.host, () => {
+      server.off('error', reject)
+      // Of a listening server: it could not accept, for want of file descriptors for example, and goes on.
+      server.on('error', ignoreHere)
+      resolve({ at: addressOf(server, at), close: () => closeServer(server) })
+    })
+  })
+}
+
+export function remoteOf(socket: Socket): string {
+  return `${socket.remoteAddress ?? 'nowhere'}:${socket.remotePort ?? 0}`
+}
+
 /** 'close' follows every error, and is what the owner of the stream acts on. */
-function ignoreHere(): void {}
+export function ignoreHere(): void {}
 
 function addressOf(server: Server, asked: HostPort): HostPort {
   const address = server.address()

@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto'
-import type { Duplex } from 'node:stream'
 import { assert } from '../../shared/assert.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import { FRAME_HEAD_BYTES, sealFrame } from '../../shared/framing.ts'
@@ -22,7 +21,7 @@ import { CallClient, type CallAnswer } from './call-client.ts'
 import { unreachable, type Connection } from './connection.ts'
 import { dial, type Adopt } from './greeting.ts'
 import { Inbound } from './inbound.ts'
-import { TCP_LINKS, type LinkListener, type LinkPort } from './links.ts'
+import { TCP_LINKS, type Link, type LinkListener, type LinkPort } from './links.ts'
 import { encodeMessage } from './message-codec.ts'
 import { PeerLink } from './peer-link.ts'
 import { streamSnapshot } from './snapshot-sender.ts'
@@ -38,6 +37,8 @@ export type TransportOptions = {
   readonly logger: Logger
   /** Below which bytes travel; plain TCP unless given. */
   readonly links?: LinkPort
+  /** Answers nodes that have no certificate yet; they are refused unless given. */
+  readonly onEnrol?: (call: PeerNote) => Promise<unknown>
   /** Spreads attempts to connect; seeded from the system unless given. */
   readonly random?: Random
 }
@@ -77,10 +78,10 @@ export class TcpTransport implements Transport {
   /** Resolves once others can connect; rejects when the address cannot be had. */
   static async listen(options: TransportOptions): Promise<TcpTransport> {
     let transport: TcpTransport | null = null
-    const listener = await (options.links ?? TCP_LINKS).listen(options, (link, remote) => {
+    const listener = await (options.links ?? TCP_LINKS).listen(options, (link) => {
       // Whoever is faster than the constructor tries again.
-      if (transport === null) link.destroy()
-      else transport.#accept(link, remote)
+      if (transport === null) link.stream.destroy()
+      else transport.#accept(link)
     })
     transport = new TcpTransport(options, listener)
     return transport
@@ -238,12 +239,12 @@ export class TcpTransport implements Transport {
     })
   }
 
-  #accept(link: Duplex, remote: string): void {
+  #accept(link: Link): void {
     if (this.#end.signal.aborted || this.#inbound.size >= PEER_CONNECTIONS_MAX) {
-      link.destroy()
+      link.stream.destroy()
       return
     }
-    this.#connections.add(this.#inbound.take(link, remote))
+    this.#connections.add(this.#inbound.take(link))
   }
 
   /** A node of this cluster dialled in: it can be reached, and wants answers. */

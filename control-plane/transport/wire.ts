@@ -15,6 +15,7 @@ export const PROTOCOL = 1
  *   messages   message, note               -
  *   calls      call                        answer, error
  *   snapshot   message, chunk…, end        done or error
+ *   enrol      call                        answer, error      the only one without a certificate
  *   any        ping                        ping
  */
 export const FRAME = {
@@ -42,7 +43,7 @@ const identitySchema = z.object({
 
 const helloSchema = identitySchema.extend({
   protocol: z.int(),
-  purpose: z.enum(['messages', 'calls', 'snapshot']),
+  purpose: z.enum(['messages', 'calls', 'snapshot', 'enrol']),
 })
 
 /** What a link is for; each has its own connection, so that none waits behind another. */

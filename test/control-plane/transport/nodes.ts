@@ -1,6 +1,6 @@
 // Real transports on loopback, a handler that writes down what it hears, and a relay that spoils bytes in between.
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { SILENT } from '../../../shared/logger.ts'
+import { SILENT, type Logger } from '../../../shared/logger.ts'
 import { Random } from '../../../shared/random.ts'
 import type {
   Message,
@@ -9,6 +9,7 @@ import type {
   PeerIdentity,
   PeerNote,
 } from '../../../control-plane/ports.ts'
+import { TCP_LINKS, type LinkPort } from '../../../control-plane/transport/links.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 
 /** A handler that writes down what it hears; what it answers can be set. */
@@ -56,9 +57,15 @@ export class TestNodes {
 
   async open(
     id: NodeId,
-    more: { readonly clusterId?: string | null; readonly port?: number } = {},
+    more: {
+      readonly clusterId?: string | null
+      readonly port?: number
+      readonly links?: LinkPort
+      readonly onEnrol?: (call: PeerNote) => Promise<unknown>
+      readonly logger?: Logger
+    } = {},
   ): Promise<TestNode> {
-    const { clusterId = 'one', port = 0 } = more
+    const { clusterId = 'one', port = 0, links = TCP_LINKS, logger = SILENT, onEnrol } = more
     const handler = new Recorder()
     let identity: PeerIdentity = { id, name: `n${id}`, api: '', peer: '', clusterId }
     const transport = await TcpTransport.listen({
@@ -66,7 +73,9 @@ export class TestNodes {
       port,
       self: () => node.identity,
       handler,
-      logger: SILENT,
+      logger,
+      links,
+      ...(onEnrol === undefined ? {} : { onEnrol }),
       random: new Random(id),
     })
     identity = { ...identity, peer: transport.address }

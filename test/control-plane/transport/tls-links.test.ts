@@ -112,17 +112,15 @@ describe('is refused, and both sides know why', () => {
         why: /belongs to cluster one, and n2 to two/,
       },
     ]
-  for (const { what, wanted, why } of cases) {
-    test(`${what}`, async () => {
-      const authority = await anAuthority()
-      const a = await open(authority, 1)
-      const b = await open(authority, 2, wanted)
-      expect(await refusalOf(ask(b, a))).toMatch(new RegExp(`^PEER_REFUSED: .*${why.source}`))
-      await until('a says so', () => a.log.has('refused a peer'))
-      expect(a.log.lines.join('\n')).toMatch(why)
-      expect(a.handler.messages).toEqual([])
-    })
-  }
+  test.each(cases)('$what', async ({ wanted, why }) => {
+    const authority = await anAuthority()
+    const a = await open(authority, 1)
+    const b = await open(authority, 2, wanted)
+    expect(await refusalOf(ask(b, a))).toMatch(new RegExp(`^PEER_REFUSED: .*${why.source}`))
+    await until('a says so', () => a.log.has('refused a peer'))
+    expect(a.log.lines.join('\n')).toMatch(why)
+    expect(a.handler.messages).toEqual([])
+  })
 
   test('a certificate of a cluster, in the hands of a node that says it is of another', async () => {
     const authority = await anAuthority()

@@ -6,8 +6,8 @@ import { KIND_NAMES, type Definition } from '../../shared/definitions/kinds.ts'
 /** What is to become of files, by path below the directory; null: the file goes. */
 export type FileChanges = Map<string, Definition | null>
 
-/** Files handled at the same time: each waits for the disk. */
-const CONCURRENCY = 8
+/** Files handled at the same time: each holds one of the few threads that the log's syncs need as well. */
+const CONCURRENCY = 2
 const REVISION_FILE = 'REVISION'
 const TEMPORARY = /^\..*\.tmp$/
 const FOLDERS = KIND_NAMES.map(folderOf)

@@ -2,6 +2,8 @@ import type { DefinitionChange } from '../../shared/changes.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import {
   DEFINITION_FILES_PAUSE_MS,
+  DEFINITION_FILES_REST,
+  DEFINITION_FILES_REST_MS_MAX,
   DEFINITION_FILES_RETRY_MS_MAX,
   DEFINITION_FILES_RETRY_MS_MIN,
 } from '../../shared/limits.ts'
@@ -39,6 +41,8 @@ export class DefinitionFiles {
   /** Set while the whole directory must be compared with the state, whatever is pending. */
   #reconcile: Followed['state'] | null = null
   #wanted = -1
+  /** When the last change came. */
+  #changedMs = 0
   /** The revision that the files show; -1 before it is known. */
   #shown = -1
   #running: Promise<void> | null = null
@@ -91,6 +95,7 @@ export class DefinitionFiles {
 
   #advance(revision: number): void {
     this.#wanted = revision
+    this.#changedMs = performance.now()
     // It hears and logs its own failures, and never rejects.
     this.#running ??= this.#work()
   }
@@ -100,11 +105,11 @@ export class DefinitionFiles {
     // A turn later, so that changes which come together are written together.
     await Promise.resolve()
     while (this.#reconcile !== null || this.#shown !== this.#wanted) {
+      const beganMs = performance.now()
       try {
         await this.#writeOnce()
         delayMs = DEFINITION_FILES_RETRY_MS_MIN
-        // A single change is written at once; a stream of them in rounds, the newest of each definition.
-        if (!this.#isClosed) await this.#pause(DEFINITION_FILES_PAUSE_MS)
+        await this.#rest(beganMs)
       } catch (error) {
         this.#logger.warn({ err: error, dir: this.#dir }, 'definition files could not be written')
         if (this.#isClosed) break
@@ -141,6 +146,18 @@ export class DefinitionFiles {
     }
   }
 
+  /** A single change is written at once; a stream of them in rounds, the newest of each definition. */
+  async #rest(beganMs: number): Promise<void> {
+    const endedMs = performance.now()
+    const round = { endedMs, lastedMs: endedMs - beganMs }
+    while (!this.#isClosed) {
+      const nowMs = performance.now()
+      const leftMs = restMs(round, { nowMs, changedMs: this.#changedMs })
+      if (leftMs <= 0) return
+      await this.#pause(leftMs)
+    }
+  }
+
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, delayMs).unref()
@@ -150,4 +167,21 @@ export class DefinitionFiles {
       }
     })
   }
+}
+
+/**
+ * How long files rest before they are looked at again; 0: the next round may begin. The syncs of a round compete with those
+ * of the log on the same disk, so while changes keep coming files get a small share of the time; once nothing came
+ * for a moment they have it all.
+ */
+export function restMs(
+  round: { readonly endedMs: number; readonly lastedMs: number },
+  { nowMs, changedMs }: { readonly nowMs: number; readonly changedMs: number },
+): number {
+  const pauseMs = DEFINITION_FILES_PAUSE_MS
+  const fullMs = Math.min(round.lastedMs * DEFINITION_FILES_REST, DEFINITION_FILES_REST_MS_MAX)
+  const restedMs = nowMs - round.endedMs
+  const quietMs = nowMs - changedMs
+  const leftMs = Math.max(0, Math.min(fullMs - restedMs, pauseMs - quietMs))
+  return Math.max(leftMs, pauseMs - restedMs, 0)
 }

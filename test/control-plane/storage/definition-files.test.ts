@@ -3,7 +3,11 @@ import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 import type { AppliedChange, Operation } from '../../../control-plane/ports.ts'
-import { DefinitionFiles, type Followed } from '../../../control-plane/storage/definition-files.ts'
+import {
+  DefinitionFiles,
+  restMs,
+  type Followed,
+} from '../../../control-plane/storage/definition-files.ts'
 import { SILENT, type Logger } from '../../../shared/logger.ts'
 import { api, del, put, upstream, write } from '../state-machine/samples.ts'
 import { temporaryDirectory } from './samples.ts'
@@ -217,4 +221,23 @@ test('a disk that fails for good does not hold up the end', async () => {
   await files.close()
   await files.flushed(1)
   expect((await stat(dir)).isFile()).toBe(true)
+})
+
+test('files rest while changes keep coming, in proportion to what a round takes, and no longer than that', () => {
+  const rest = (lastedMs: number, nowMs: number, changedMs: number): number =>
+    restMs({ endedMs: 0, lastedMs }, { nowMs, changedMs })
+  // Cheap rounds follow each other at the shortest pause, whether changes come or not.
+  expect(rest(2, 0, -1_000)).toBe(250)
+  expect(rest(2, 100, 99)).toBe(150)
+  expect(rest(2, 250, 249)).toBe(0)
+  // A round that took 100 ms is followed by two seconds of rest, as long as changes come.
+  expect(rest(100, 250, 250)).toBe(250)
+  expect(rest(100, 1_900, 1_900)).toBe(100)
+  expect(rest(100, 2_000, 2_000)).toBe(0)
+  // Quiet for a moment: the next round begins.
+  expect(rest(100, 600, 500)).toBe(150)
+  expect(rest(100, 750, 500)).toBe(0)
+  // However slow the disk is, files come.
+  expect(rest(60_000, 29_990, 29_990)).toBe(10)
+  expect(rest(60_000, 30_000, 30_000)).toBe(0)
 })

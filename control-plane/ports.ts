@@ -236,6 +236,8 @@ export type ControlPlane = {
   onApplied(listener: (change: AppliedChange) => void): () => void
   /** Called when the state was replaced by a snapshot: changes in between will never be listed. */
   onReset(listener: () => void): () => void
+  /** Cuts a backup of what is applied here now. Close it. */
+  openBackup(): Promise<OutgoingBackup>
   /** What this node knows of its own gateways goes to the other nodes; soft state, never in the log. */
   publishGateways(gateways: readonly GatewayStatus[]): void
   /** Called with what another node published. */
@@ -284,6 +286,14 @@ export type RestoredState = {
 export type OutgoingSnapshot = {
   readonly meta: SnapshotMeta
   chunks(): AsyncIterable<Uint8Array>
+  close(): Promise<void>
+}
+
+/** A backup file on its way out: the bytes of the file, made as they are pulled. */
+export type OutgoingBackup = {
+  readonly clusterId: string
+  readonly revision: number
+  pieces(): AsyncIterable<Uint8Array>
   close(): Promise<void>
 }
 

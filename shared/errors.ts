@@ -183,6 +183,18 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The disk failed a write',
   },
+  BACKUP_DAMAGED: {
+    status: 422,
+    blame: 'client',
+    retry: 'never',
+    title: 'The backup is damaged or cut off',
+  },
+  DATA_DIRECTORY_NOT_EMPTY: {
+    status: 409,
+    blame: 'client',
+    retry: 'never',
+    title: 'The data directory holds data already',
+  },
   DATA_DIRECTORY_IN_USE: {
     status: 500,
     blame: 'raftway',

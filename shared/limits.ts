@@ -96,6 +96,18 @@ export const FORWARD_MS_MAX = 30_000
 export const FORWARD_RETRY_MS_MIN = 10
 export const FORWARD_RETRY_MS_MAX = 100
 
+// Backup
+
+/** Backups that one node serves at one time: each holds on to what is deleted meanwhile. */
+export const BACKUPS_MAX = 2
+/** A client that takes nothing of its backup for this long is cut off. */
+export const BACKUP_STALL_MS_MAX = 30_000
+/**
+ * How far a restored or recovered cluster begins above the revision it was made from: more than the lost cluster can
+ * have handed out since, at 10,000 writes/s for a day.
+ */
+export const REVISION_BUMP = 1_000_000_000
+
 // Consensus
 
 /** Largest log entry: the largest body plus the command around it. */

@@ -12,6 +12,7 @@ import { gatewayCalls } from './gateways.ts'
 import { healthCalls } from './health.ts'
 import { historyCalls } from './history.ts'
 import { asApiError, logFailure, problemOf, sendProblem } from './problem.ts'
+import { snapshotCalls } from './snapshot.ts'
 import { transactionCalls } from './transactions.ts'
 import { watchCalls } from './watch.ts'
 
@@ -29,6 +30,7 @@ function apiCalls(api: ApiContext): Call[] {
     ...historyCalls(api),
     ...clusterCalls(api),
     ...explainCalls(api),
+    ...snapshotCalls(api),
     ...healthCalls(api),
   ]
 }

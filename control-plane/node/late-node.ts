@@ -7,6 +7,7 @@ import type {
   GatewayStatus,
   Identity,
   NodeAddress,
+  OutgoingBackup,
   StateReader,
   WriteAnswer,
   WriteRequest,
@@ -119,6 +120,10 @@ export class LateNode implements ControlPlane {
 
   async transferLeadership(name: string | null): Promise<string> {
     return this.#formed().transferLeadership(name)
+  }
+
+  async openBackup(): Promise<OutgoingBackup> {
+    return this.#formed().openBackup()
   }
 
   onApplied(listener: (change: AppliedChange) => void): () => void {

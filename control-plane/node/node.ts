@@ -7,6 +7,7 @@ import type {
   GatewayStatus,
   Identity,
   NodeAddress,
+  OutgoingBackup,
   PeerHandler,
   PeerIdentity,
   PeerNote,
@@ -200,6 +201,12 @@ export class Node implements ControlPlane, PeerHandler {
       throw new RaftwayError('MEMBER_NOT_FOUND', `no member is called ${name}`)
     const leader = await this.#leadership.transfer(wanted?.id ?? null, 2 * this.#parts.electionMs)
     return leader.name
+  }
+
+  openBackup(): Promise<OutgoingBackup> {
+    const { store, clock } = this.#parts
+    const { clusterId } = this.identity
+    return store.openBackup({ clusterId, node: this.self.name, nowMs: clock.now() })
   }
 
   onApplied(listener: (change: AppliedChange) => void): () => void {

@@ -96,6 +96,11 @@ export function definitionSuffix(kind: string, name: string): Buffer {
   return Buffer.concat([Buffer.of(SECTION.definitions), Buffer.from(`${kind}/${name}`)])
 }
 
+/** Kind of a `definitionSuffix`. */
+export function kindOf(suffix: Buffer): string {
+  return suffix.toString('utf8', 1, suffix.indexOf('/'))
+}
+
 /** The head of a revision (`at` 0), or its change number `at`. */
 export function historySuffix(revision: number, at: number): Buffer {
   const place = Buffer.allocUnsafe(4)

@@ -8,12 +8,14 @@ import type {
   Identity,
   IncomingSnapshot,
   NodeAddress,
+  OutgoingBackup,
   OutgoingSnapshot,
   RestoredState,
 } from '../ports.ts'
 import type { MemoryLog } from '../raft/memory-log.ts'
 import type { ConfState, Entry, HardState, NodeId, SnapshotMeta } from '../raft/messages.ts'
-import type { Disk } from './disk.ts'
+import { asBackup, type BackupOrigin } from './backup-out.ts'
+import type { Disk, Write } from './disk.ts'
 import {
   readConfigAt,
   readHistory,
@@ -22,13 +24,22 @@ import {
   type HistoryFilter,
   type HistoryPlace,
 } from './history.ts'
-import { generationRange, memberSuffix } from './keys.ts'
+import { generationRange, memberSuffix, SECTION, type Section } from './keys.ts'
 import { LogStore } from './log-store.ts'
 import { getMeta, Notes, putMeta } from './meta.ts'
+import { refoundingWrites, type Refounding } from './refounding.ts'
 import type { Retention, RevisionAge } from './retention.ts'
 import { StagedSnapshot } from './snapshot-in.ts'
 import { cutSnapshot } from './snapshot-out.ts'
-import { EMPTY_MARK, loadState, putMark, putState, type AppliedMark } from './state-records.ts'
+import {
+  advance,
+  EMPTY_MARK,
+  loadState,
+  putMark,
+  putState,
+  recordWrites,
+  type AppliedMark,
+} from './state-records.ts'
 import { StateStore } from './state-store.ts'
 
 const IDENTITY = 'identity'
@@ -248,9 +259,20 @@ export class NodeStore {
     return cutSnapshot(this.#disk, this.#state.generation, this.retention)
   }
 
+  /** Cuts a backup at the index that is applied now; `about` is what the file says of its origin. Close it. */
+  async openBackup(about: BackupOrigin): Promise<OutgoingBackup> {
+    await this.#settled()
+    return asBackup(await cutSnapshot(this.#disk, this.#state.generation, this.retention), about)
+  }
+
   /** Begins to stage a snapshot beside the state; end it by `installSnapshot` or `discard`. */
   receiveSnapshot(meta: SnapshotMeta): Promise<IncomingSnapshot> {
-    return Promise.resolve(new StagedSnapshot(this.#disk, meta, this.#state.takeGeneration()))
+    return Promise.resolve(this.#stage(meta, []))
+  }
+
+  /** The same for a state that will be another cluster's: without history. End it by `foundFrom` or `discard`. */
+  receiveState(meta: SnapshotMeta): Promise<IncomingSnapshot> {
+    return Promise.resolve(this.#stage(meta, [SECTION.history, SECTION.historyIndex]))
   }
 
   /**
@@ -277,6 +299,64 @@ export class NodeStore {
     this.#restored = restored
     this.#remove(replaced)
     return restored
+  }
+
+  /**
+   * Makes a received state the beginning of another cluster, in one synchronous batch; `members` are the old ones. Close
+   * the store afterwards: who it is has changed.
+   */
+  async foundFrom(
+    incoming: IncomingSnapshot,
+    members: readonly NodeId[],
+    refounding: Refounding,
+  ): Promise<void> {
+    assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
+    const { members: _old, idempotency: _keys, definitions: _all, ...mark } = incoming.takeRestored()
+    const { generation } = incoming
+    await this.#refound({ generation, mark, members }, refounding, () =>
+      this.#state.switchWrites(generation),
+    )
+  }
+
+  /**
+   * Makes this node's own state the beginning of another cluster, with `batch` applied on top of it, in one
+   * synchronous batch. Close the store afterwards: who it is has changed.
+   */
+  async refound(batch: AppliedBatch, refounding: Refounding): Promise<void> {
+    const { generation } = this.#state
+    const records = batch.records.flatMap((record) => [...recordWrites(generation, record)])
+    const joined = batch.records.flatMap((record) =>
+      record.type === 'member' ? [record.address.id] : [],
+    )
+    const members = new Set([...this.restored.members.map(({ id }) => id), ...joined])
+    const mark = advance(this.#state.mark, batch)
+    await this.#refound({ generation, mark, members }, refounding, () => records)
+  }
+
+  async #refound(
+    base: Parameters<typeof refoundingWrites>[0],
+    refounding: Refounding,
+    first: () => readonly Write[],
+  ): Promise<void> {
+    const { mark, writes } = refoundingWrites(base, refounding)
+    const { appliedIndex: index, appliedTerm, confState } = mark
+    const { term } = this.log.initialState().hardState
+    const hardState: HardState = { term: Math.max(term, appliedTerm), vote: 0, commit: index }
+    await this.#disk.write({
+      sync: true,
+      batch: () => [
+        ...first(),
+        ...writes,
+        ...this.#log.resetWrites({ index, term: appliedTerm, confState }, hardState),
+        putMeta(IDENTITY, refounding.identity),
+        putMeta(NODE_ID, refounding.identity.nodeId),
+      ],
+    })
+  }
+
+  #stage(meta: SnapshotMeta, skipped: readonly Section[]): StagedSnapshot {
+    const generation = this.#state.takeGeneration()
+    return new StagedSnapshot({ disk: this.#disk, meta, generation, skipped })
   }
 
   /** Waits for the writes that were asked for, and unlocks the directory. */

@@ -3,7 +3,7 @@ import { RaftwayError } from '../../shared/errors.ts'
 import type { IncomingSnapshot, RestoredState } from '../ports.ts'
 import type { SnapshotMeta } from '../raft/messages.ts'
 import type { Disk, Write } from './disk.ts'
-import { generationRange, stateKey } from './keys.ts'
+import { generationRange, stateKey, type Section } from './keys.ts'
 import { isWhole } from './seal.ts'
 import { SnapshotDecoder, type SnapshotRecord } from './snapshot-stream.ts'
 import { loadState } from './state-records.ts'
@@ -18,11 +18,20 @@ export class StagedSnapshot implements IncomingSnapshot {
   readonly generation: number
   readonly #disk: Disk
   readonly #decoder: SnapshotDecoder
+  readonly #skipped: readonly number[]
   #restored: RestoredState | null = null
   #isDiscarded = false
 
-  constructor(disk: Disk, meta: SnapshotMeta, generation: number) {
+  /** `skipped`: sections that are not wanted. */
+  constructor(place: {
+    readonly disk: Disk
+    readonly meta: SnapshotMeta
+    readonly generation: number
+    readonly skipped: readonly Section[]
+  }) {
+    const { disk, meta, generation, skipped } = place
     this.#disk = disk
+    this.#skipped = skipped
     this.meta = meta
     this.generation = generation
     this.#decoder = new SnapshotDecoder(meta)
@@ -30,8 +39,10 @@ export class StagedSnapshot implements IncomingSnapshot {
 
   async write(chunk: Uint8Array): Promise<void> {
     assert(!this.#isDiscarded && this.#restored === null, 'a snapshot takes chunks until it ends')
-    const records = this.#decoder.push(chunk)
-    const batch = records.map((record) => this.#put(record))
+    const batch: Write[] = []
+    for (const record of this.#decoder.push(chunk)) {
+      if (!this.#skipped.includes(record.name[0] ?? 0)) batch.push(this.#put(record))
+    }
     if (batch.length > 0) await this.#disk.write({ sync: true, batch: () => batch })
   }
 

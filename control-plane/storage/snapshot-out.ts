@@ -4,6 +4,7 @@ import type { Disk, DiskSnapshot } from './disk.ts'
 import {
   APPLIED_SUFFIX,
   historyRange,
+  kindOf,
   numberOf,
   SECTION,
   sectionRange,
@@ -16,6 +17,13 @@ import { encodeSnapshot, type SnapshotRecord } from './snapshot-stream.ts'
 import { loadMark, type AppliedMark } from './state-records.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 
+/** A snapshot with what a backup says of itself. */
+export type CutSnapshot = OutgoingSnapshot & {
+  /** As the receiver will have it. */
+  readonly mark: AppliedMark
+  definitionsByKind(): Promise<Readonly<Record<string, number>>>
+}
+
 /**
  * Cuts a snapshot of a generation at the applied index that is on disk now; later writes do not touch it. Definitions,
  * members and idempotency records are whole, history goes back `historyRevisions` at most.
@@ -24,18 +32,20 @@ export async function cutSnapshot(
   disk: Disk,
   generation: number,
   retention: Retention,
-): Promise<OutgoingSnapshot> {
+): Promise<CutSnapshot> {
   const view = disk.snapshot()
   try {
-    const mark = await loadMark(disk, generation, view)
+    const mark = bounded(await loadMark(disk, generation, view), retention)
     const { appliedIndex, appliedTerm, confState } = mark
     const meta: SnapshotMeta = { index: appliedIndex, term: appliedTerm, confState }
     return {
       meta,
+      mark,
+      definitionsByKind: () => countByKind({ disk, generation, view }),
       chunks: () =>
         encodeSnapshot(
           meta,
-          records({ disk, generation, view }, bounded(mark, retention)),
+          records({ disk, generation, view }, mark),
           retention.snapshotChunkBytes,
         ),
       close: () => view.close(),
@@ -52,6 +62,18 @@ type Source = { readonly disk: Disk; readonly generation: number; readonly view:
 function bounded(mark: AppliedMark, { historyRevisions }: Retention): AppliedMark {
   const compactedRevision = Math.max(mark.compactedRevision, mark.revision - historyRevisions)
   return { ...mark, compactedRevision }
+}
+
+async function countByKind({ disk, generation, view }: Source): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  const range = sectionRange(generation, SECTION.definitions)
+  for await (const page of disk.pages(range, { snapshot: view })) {
+    for (const [key] of page) {
+      const kind = kindOf(suffixOf(key))
+      counts[kind] = (counts[kind] ?? 0) + 1
+    }
+  }
+  return counts
 }
 
 async function* records(

@@ -97,7 +97,7 @@ function chunkOf(piece: Buffer): Uint8Array {
 
 /** Decodes what `encodeSnapshot` made. Throws STORAGE_CORRUPT on damage, and on what belongs to another snapshot. */
 export class SnapshotDecoder {
-  readonly #meta: SnapshotMeta
+  readonly #meta: Pick<SnapshotMeta, 'index' | 'term'>
   #pieces: Buffer[] = []
   #bytes = 0
   /** Bytes that the next record needs to be whole; nothing is put together before. */
@@ -107,7 +107,7 @@ export class SnapshotDecoder {
   #hasHeader = false
   #isComplete = false
 
-  constructor(meta: SnapshotMeta) {
+  constructor(meta: Pick<SnapshotMeta, 'index' | 'term'>) {
     this.#meta = meta
   }
 

@@ -2,6 +2,7 @@ import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import type {
+  AppliedBatch,
   AppliedRecord,
   HistoryRecord,
   IdempotencyRecord,
@@ -51,11 +52,20 @@ export const EMPTY_MARK: AppliedMark = {
   compactedRevision: 0,
 }
 
+/** Where a state stands that has taken in a batch. */
+export function advance(from: AppliedMark, batch: AppliedBatch): AppliedMark {
+  const { appliedIndex, appliedTerm, confState, records } = batch
+  const last = records.findLast((record) => record.type === 'revision')
+  const config =
+    last === undefined ? {} : { revision: last.history.revision, hash: last.hash }
+  return { ...from, appliedIndex, appliedTerm, confState, ...config }
+}
+
 export function putState(generation: number, suffix: Buffer, value: unknown): Write {
   return { type: 'put', key: stateKey(generation, suffix), value: sealJson(suffix, value) }
 }
 
-function deleteState(generation: number, suffix: Buffer): Write {
+export function deleteState(generation: number, suffix: Buffer): Write {
   return { type: 'del', key: stateKey(generation, suffix) }
 }
 

@@ -13,7 +13,7 @@ import {
 } from './keys.ts'
 import { getMeta, putMeta } from './meta.ts'
 import { unsealJson } from './seal.ts'
-import { loadMark, putMark, recordWrites, type AppliedMark } from './state-records.ts'
+import { advance, loadMark, putMark, recordWrites, type AppliedMark } from './state-records.ts'
 import type { HistoryChange } from '../ports.ts'
 
 const GENERATION = 'generation'
@@ -84,18 +84,12 @@ export class StateStore {
   }
 
   async #applyNext(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
-    const { appliedIndex, appliedTerm, confState, records } = applied
-    const writes = await this.#writesOf(records)
+    const writes = await this.#writesOf(applied.records)
     let mark = this.#mark
     await this.#disk.write({
       sync: false,
       batch: () => {
-        mark = { ...this.#mark, appliedIndex, appliedTerm, confState }
-        for (const record of records) {
-          if (record.type === 'revision') {
-            mark = { ...mark, revision: record.history.revision, hash: record.hash }
-          }
-        }
+        mark = advance(this.#mark, applied)
         writes.push(putMark(this.#generation, mark))
         return writes
       },

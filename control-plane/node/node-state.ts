@@ -39,20 +39,23 @@ export class NodeState implements StateReader {
     return this.#applier.state.list(kind)
   }
 
-  history(range: {
+  async history(range: {
     readonly after: number
     readonly upTo: number
     readonly limit: number
   }): Promise<HistoryRecord[]> {
+    await this.#store.written(this.#applier.state.revision)
     return this.#store.history(range)
   }
 
-  historyOf(filter: {
+  async historyOf(filter: {
     readonly kind?: Kind
     readonly name?: string
     readonly before?: number
     readonly limit: number
   }): Promise<HistoryRecord[]> {
+    // Whoever was told that its write is applied finds it in the history.
+    await this.#store.written(this.#applier.state.revision)
     return this.#store.historyOf(filter)
   }
 

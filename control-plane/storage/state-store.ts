@@ -33,6 +33,7 @@ export class StateStore {
   #mark: AppliedMark
   /** Batches are encoded and written one after another. */
   #tail: Promise<void> = Promise.resolve()
+  readonly #waiting = new Set<{ readonly revision: number; readonly resolve: () => void }>()
 
   private constructor(parts: {
     readonly disk: Disk
@@ -83,6 +84,27 @@ export class StateStore {
     return this.#tail
   }
 
+  /** Resolves when the disk holds `revision`, or when the store is closed. */
+  written(revision: number): Promise<void> {
+    if (this.#mark.revision >= revision) return Promise.resolve()
+    return new Promise((resolve) => this.#waiting.add({ revision, resolve }))
+  }
+
+  /** Nothing is written any more: nobody waits in vain. */
+  close(): void {
+    for (const { resolve } of this.#waiting) resolve()
+    this.#waiting.clear()
+  }
+
+  #moveTo(mark: AppliedMark): void {
+    this.#mark = mark
+    for (const waiting of this.#waiting) {
+      if (waiting.revision > mark.revision) continue
+      this.#waiting.delete(waiting)
+      waiting.resolve()
+    }
+  }
+
   async #applyNext(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
     const writes = await this.#writesOf(applied.records)
     let mark = this.#mark
@@ -94,7 +116,7 @@ export class StateStore {
         return writes
       },
       done: () => {
-        this.#mark = mark
+        this.#moveTo(mark)
         done(mark)
       },
     })
@@ -153,7 +175,7 @@ export class StateStore {
   switch(generation: number, restored: RestoredState): void {
     const { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision } = restored
     this.#generation = generation
-    this.#mark = { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision }
+    this.#moveTo({ appliedIndex, appliedTerm, confState, revision, hash, compactedRevision })
   }
 
   /** Another batch wrote the mark of the generation in force. */

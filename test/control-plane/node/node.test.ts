@@ -270,3 +270,17 @@ test('membership: a node is taken in as a learner, gets the state by snapshot, a
   expect(String(other.fatal)).toContain('was removed from cluster')
   expect((await leader.node.write(putApi('alone'))).revision).toBe(32)
 })
+
+test('the past can be read while the present is being written: what was applied is in it', async () => {
+  const nodes = await open(1)
+  const leader = await leaderOf(nodes)
+  const { state } = leader.node
+  const writes = Array.from({ length: 20 }, async (_, at) => {
+    for (let n = 0; n < 20; n++) {
+      const { revision } = await leader.node.write(putApi(`w-${at}-${n}`))
+      expect((await state.historyOf({ limit: 1 }))[0]?.revision).toBeGreaterThanOrEqual(revision)
+      expect(await state.configAt(revision)).toHaveLength(revision)
+    }
+  })
+  await Promise.all(writes)
+})

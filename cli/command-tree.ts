@@ -21,6 +21,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   rollback: async () => (await import('./commands/history.ts')).ROLLBACK_COMMANDS,
   explain: async () => (await import('./commands/explain.ts')).EXPLAIN_COMMANDS,
   cluster: async () => (await import('./commands/cluster.ts')).CLUSTER_COMMANDS,
+  snapshot: async () => (await import('./commands/snapshot.ts')).SNAPSHOT_COMMANDS,
   gateways: async () => (await import('./commands/gateways.ts')).GATEWAYS_COMMANDS,
   watch: async () => (await import('./commands/watch.ts')).WATCH_COMMANDS,
   version: async () => (await import('./commands/version.ts')).VERSION_COMMANDS,
@@ -32,6 +33,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   server: 'Run a control-plane node',
   gateway: 'Run a gateway',
   cluster: 'See and change the control plane',
+  snapshot: 'Back up, check and restore',
 }
 
 /** The commands that `firstWord` can mean: one family, or all of them when it names none. */

@@ -76,6 +76,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** What `cli/` may take from the processes that it starts: their doors, nothing behind them. */
 const DOORS = [
   'control-plane/main.ts',
+  'control-plane/offline.ts',
   'control-plane/options.ts',
   'gateway/main.ts',
   'gateway/options.ts',

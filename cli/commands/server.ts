@@ -1,96 +1,163 @@
-import { ELECTION_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, TICK_MS_DEFAULT } from '../../shared/limits.ts'
+import {
+  ELECTION_MS_DEFAULT,
+  HEARTBEAT_MS_DEFAULT,
+  REVISION_BUMP,
+  TICK_MS_DEFAULT,
+} from '../../shared/limits.ts'
+import { SILENT } from '../../shared/logger.ts'
+import { OUTPUT_OPTION } from '../client-options.ts'
 import { defineCommand } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { UsageError } from '../failures.ts'
+import { offline } from '../offline.ts'
+import { printJson } from '../output.ts'
+import { CONFIRMATION, explainRecovery, isTyped, tellRecovery } from '../recovery.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
 
-/** `raftway server start`: a control-plane node in this process. */
-export const SERVER_COMMANDS = [
-  defineCommand({
-    usage: 'server start',
-    summary: 'Run a control-plane node',
-    examples: [
-      ['raftway server start', 'A cluster of one, which others can join later'],
-      [
-        'raftway server start --name n1 --peer 10.0.0.1:7401 --join 10.0.0.1:7401,10.0.0.2:7401,10.0.0.3:7401 --expect 3',
-        'The same line on three machines, each with its own name and address, forms a cluster of three',
-      ],
+const START = defineCommand({
+  usage: 'server start',
+  summary: 'Run a control-plane node',
+  examples: [
+    ['raftway server start', 'A cluster of one, which others can join later'],
+    [
+      'raftway server start --name n1 --peer 10.0.0.1:7401 --join 10.0.0.1:7401,10.0.0.2:7401,10.0.0.3:7401 --expect 3',
+      'The same line on three machines, each with its own name and address, forms a cluster of three',
     ],
-    positionals: {},
-    options: {
-      name: { type: 'string', describe: 'name of the node; default the host name' },
-      'data-dir': {
-        type: 'string',
-        default: './raftway-data',
-        describe: 'where it keeps its state',
-      },
-      api: { type: 'string', default: '127.0.0.1:7400', describe: 'HOST:PORT of the HTTP API' },
-      peer: { type: 'string', default: '127.0.0.1:7401', describe: 'HOST:PORT for other nodes' },
-      join: {
-        type: 'string',
-        default: '',
-        describe: 'peer addresses of a cluster or of fresh nodes, separated by commas',
-      },
-      expect: {
-        type: 'number',
-        describe: 'form a cluster once this many fresh nodes see each other',
-      },
-      'advertise-api': { type: 'string', describe: 'URL that others reach the API by' },
-      'advertise-peer': {
-        type: 'string',
-        describe: 'HOST:PORT that others reach the peer port by',
-      },
-      'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
-      'heartbeat-ms': {
-        type: 'number',
-        default: HEARTBEAT_MS_DEFAULT,
-        describe: 'how often a leader is heard',
-      },
-      'election-ms': {
-        type: 'number',
-        default: ELECTION_MS_DEFAULT,
-        describe: 'shortest silence before an election; the longest is twice that',
-      },
-      ...LOG_OPTION,
+  ],
+  positionals: {},
+  options: {
+    name: { type: 'string', describe: 'name of the node; default the host name' },
+    'data-dir': {
+      type: 'string',
+      default: './raftway-data',
+      describe: 'where it keeps its state',
     },
-    run: async (args, terminal) => {
-      const name = args.name ?? nameOfHost()
-      const logger = processLogger(args['log-level'], { node: name })
-      const join = splitList(args.join)
-      for (const peer of join) readHostPort('--join', peer)
-      const advertisePeer = args['advertise-peer'] ?? null
-      const options = {
-        name,
+    api: { type: 'string', default: '127.0.0.1:7400', describe: 'HOST:PORT of the HTTP API' },
+    peer: { type: 'string', default: '127.0.0.1:7401', describe: 'HOST:PORT for other nodes' },
+    join: {
+      type: 'string',
+      default: '',
+      describe: 'peer addresses of a cluster or of fresh nodes, separated by commas',
+    },
+    expect: {
+      type: 'number',
+      describe: 'form a cluster once this many fresh nodes see each other',
+    },
+    'advertise-api': { type: 'string', describe: 'URL that others reach the API by' },
+    'advertise-peer': {
+      type: 'string',
+      describe: 'HOST:PORT that others reach the peer port by',
+    },
+    'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
+    'heartbeat-ms': {
+      type: 'number',
+      default: HEARTBEAT_MS_DEFAULT,
+      describe: 'how often a leader is heard',
+    },
+    'election-ms': {
+      type: 'number',
+      default: ELECTION_MS_DEFAULT,
+      describe: 'shortest silence before an election; the longest is twice that',
+    },
+    ...LOG_OPTION,
+  },
+  run: async (args, terminal) => {
+    const name = args.name ?? nameOfHost()
+    const logger = processLogger(args['log-level'], { node: name })
+    const join = splitList(args.join)
+    for (const peer of join) readHostPort('--join', peer)
+    const advertisePeer = args['advertise-peer'] ?? null
+    const options = {
+      name,
+      dataDir: args['data-dir'],
+      api: readHostPort('--api', args.api),
+      peer: readHostPort('--peer', args.peer),
+      join,
+      expect: args.expect ?? null,
+      advertiseApi: args['advertise-api'] ?? null,
+      advertisePeer:
+        advertisePeer === null
+          ? null
+          : hostPortText(readHostPort('--advertise-peer', advertisePeer)),
+      tickMs: args['tick-ms'],
+      heartbeatMs: args['heartbeat-ms'],
+      electionMs: args['election-ms'],
+      logger,
+    }
+    const { startServer } = await import('../../control-plane/main.ts')
+    return runUntilStopped(terminal, logger, async () => {
+      const server = await startServer(options)
+      logger.info({ api: server.apiUrl, peer: server.peer }, 'listening')
+      // A failure to form is heard through `ended`.
+      server.formed.then(
+        () => logger.info({ api: server.apiUrl }, 'part of a cluster'),
+        () => {},
+      )
+      return server
+    })
+  },
+})
+
+const RECOVER = defineCommand({
+  usage: 'server recover',
+  summary: 'Make a cluster of one from a node whose cluster has lost its majority, for good',
+  examples: [
+    [
+      'raftway server recover --force-new-cluster',
+      'Explains what may be lost, and asks; the node must not run',
+    ],
+  ],
+  positionals: {},
+  options: {
+    'data-dir': {
+      type: 'string',
+      default: './raftway-data',
+      describe: 'of the node that survived',
+    },
+    'force-new-cluster': {
+      type: 'boolean',
+      default: false,
+      describe: 'yes, make a new cluster of what this node has',
+    },
+    yes: { type: 'boolean', default: false, describe: 'do not ask' },
+    'revision-floor': {
+      type: 'number',
+      describe: `the revision to begin at; default ${REVISION_BUMP} above the log`,
+    },
+    ...OUTPUT_OPTION,
+  },
+  run: async (args, terminal) => {
+    if (!args['force-new-cluster']) {
+      throw new UsageError('--force-new-cluster must be given: there is no other way to recover')
+    }
+    const { forceNewCluster } = await import('../../control-plane/offline.ts')
+    const { survivor, refounded } = await offline(() =>
+      forceNewCluster({
         dataDir: args['data-dir'],
-        api: readHostPort('--api', args.api),
-        peer: readHostPort('--peer', args.peer),
-        join,
-        expect: args.expect ?? null,
-        advertiseApi: args['advertise-api'] ?? null,
-        advertisePeer:
-          advertisePeer === null
-            ? null
-            : hostPortText(readHostPort('--advertise-peer', advertisePeer)),
-        tickMs: args['tick-ms'],
-        heartbeatMs: args['heartbeat-ms'],
-        electionMs: args['election-ms'],
-        logger,
-      }
-      const { startServer } = await import('../../control-plane/main.ts')
-      return runUntilStopped(terminal, logger, async () => {
-        const server = await startServer(options)
-        logger.info({ api: server.apiUrl, peer: server.peer }, 'listening')
-        // A failure to form is heard through `ended`.
-        server.formed.then(
-          () => logger.info({ api: server.apiUrl }, 'part of a cluster'),
-          () => {},
-        )
-        return server
-      })
-    },
-  }),
-]
+        revision: args['revision-floor'] ?? null,
+        nowMs: Date.now(),
+        logger: SILENT,
+        confirm: async (found) => {
+          terminal.say(explainRecovery(found))
+          return args.yes || (await isTyped(terminal, CONFIRMATION))
+        },
+      }),
+    )
+    if (refounded === null) {
+      terminal.say('not confirmed: nothing was changed')
+      return EXIT.error
+    }
+    if (args.output === 'json') printJson(terminal, { ...refounded, from: survivor })
+    else terminal.out(tellRecovery(survivor, refounded))
+    return EXIT.ok
+  },
+})
+
+/** `raftway server …`: a control-plane node. */
+export const SERVER_COMMANDS = [START, RECOVER]
 
 function splitList(text: string): string[] {
   return text

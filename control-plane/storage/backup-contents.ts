@@ -60,7 +60,7 @@ export class BackupCheck {
     return {
       header,
       bytes: this.#bytes,
-      definitions: Object.fromEntries([...this.#definitions].sort()),
+      definitions: Object.fromEntries(this.#definitions),
       history: this.#history,
       idempotencyKeys: this.#idempotencyKeys,
       members: this.#members,
@@ -97,7 +97,10 @@ export class BackupCheck {
         break
       case SECTION.members:
         // Its checksum says that this program wrote it.
-        this.#members.push({ ...(JSON.parse(payload.toString()) as NodeAddress), id: numberOf(name) })
+        this.#members.push({
+          ...(JSON.parse(payload.toString()) as NodeAddress),
+          id: numberOf(name),
+        })
         break
       default:
     }

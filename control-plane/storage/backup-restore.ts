@@ -67,7 +67,11 @@ async function fill(store: NodeStore, file: string, refounding: Refounding): Pro
   const { members } = check.finish()
   if (incoming === null) throw new RaftwayError('BACKUP_DAMAGED', 'the backup is empty')
   await incoming.finish()
-  await store.foundFrom(incoming, members.map(({ id }): NodeId => id), refounding)
+  await store.foundFrom(
+    incoming,
+    members.map(({ id }): NodeId => id),
+    refounding,
+  )
 }
 
 /** Revisions only grow: whoever watched the old cluster must not take the new one's for what it has seen. */
@@ -79,12 +83,12 @@ export function assertForward(from: number, to: number): void {
 
 /** What an earlier restore left half-way goes. */
 async function assertEmpty(dataDir: string): Promise<void> {
-  const names = await readdir(dataDir).catch((error: unknown) => {
+  const names: readonly string[] = await readdir(dataDir).catch((error: unknown): string[] => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
   })
   if (names.includes(PARTIAL)) await rm(join(dataDir, PARTIAL), { recursive: true })
-  const others = (names as readonly string[]).filter((name) => name !== PARTIAL)
+  const others = names.filter((name) => name !== PARTIAL)
   if (others.length === 0) return
   const detail = `${dataDir} holds ${others.slice(0, 3).join(', ')}: a restore makes a fresh directory`
   throw new RaftwayError('DATA_DIRECTORY_NOT_EMPTY', detail)

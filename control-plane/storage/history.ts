@@ -68,9 +68,12 @@ export async function readHistoryOf(
   }
   const records: HistoryRecord[] = []
   for await (const record of descending(place, newest)) {
-    const isWanted = record.changes.some(
-      (change) => (kind ?? change.kind) === change.kind && (name ?? change.name) === change.name,
-    )
+    // A cluster that was made from a backup begins with a revision without changes.
+    const isWanted =
+      (kind === undefined && name === undefined) ||
+      record.changes.some(
+        (change) => (kind ?? change.kind) === change.kind && (name ?? change.name) === change.name,
+      )
     if (isWanted && records.push(record) >= limit) break
   }
   return records

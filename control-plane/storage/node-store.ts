@@ -222,6 +222,11 @@ export class NodeStore {
     return this.#state.compactHistory(upTo)
   }
 
+  /** Resolves when the disk holds a revision that was applied in memory, or when the store is closed. */
+  written(revision: number): Promise<void> {
+    return this.#state.written(revision)
+  }
+
   /** Revisions after < revision ≤ upTo, ascending. REVISION_COMPACTED. */
   history(range: {
     readonly after: number
@@ -238,10 +243,11 @@ export class NodeStore {
 
   /**
    * Every definition at a revision, in order of kind and name; `current` is the whole state as it is now, read before
-   * this returns. REVISION_COMPACTED, REVISION_NOT_FOUND.
+   * this returns, and waited for until the disk has it too. REVISION_COMPACTED, REVISION_NOT_FOUND.
    */
-  configAt(revision: number, current: Config): Promise<Definition[]> {
+  async configAt(revision: number, current: Config): Promise<Definition[]> {
     const now = { revision: current.revision, definitions: current.list() }
+    await this.#state.written(now.revision)
     return this.#inHistory((place) => readConfigAt(place, revision, now))
   }
 
@@ -311,7 +317,12 @@ export class NodeStore {
     refounding: Refounding,
   ): Promise<void> {
     assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
-    const { members: _old, idempotency: _keys, definitions: _all, ...mark } = incoming.takeRestored()
+    const {
+      members: _old,
+      idempotency: _keys,
+      definitions: _all,
+      ...mark
+    } = incoming.takeRestored()
     const { generation } = incoming
     await this.#refound({ generation, mark, members }, refounding, () =>
       this.#state.switchWrites(generation),
@@ -363,6 +374,7 @@ export class NodeStore {
   async close(): Promise<void> {
     await this.#removals
     await this.#state.settled()
+    this.#state.close()
     await this.#disk.close()
   }
 

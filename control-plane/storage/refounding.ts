@@ -2,7 +2,13 @@ import type { Identity, NodeAddress } from '../ports.ts'
 import type { ConfState, NodeId } from '../raft/messages.ts'
 import type { Write } from './disk.ts'
 import { historySuffix, memberSuffix } from './keys.ts'
-import { deleteState, putMark, putState, type AppliedMark, type HistoryHead } from './state-records.ts'
+import {
+  deleteState,
+  putMark,
+  putState,
+  type AppliedMark,
+  type HistoryHead,
+} from './state-records.ts'
 
 /** How a state that stands becomes the beginning of another cluster. */
 export type Refounding = {

@@ -56,8 +56,7 @@ export const EMPTY_MARK: AppliedMark = {
 export function advance(from: AppliedMark, batch: AppliedBatch): AppliedMark {
   const { appliedIndex, appliedTerm, confState, records } = batch
   const last = records.findLast((record) => record.type === 'revision')
-  const config =
-    last === undefined ? {} : { revision: last.history.revision, hash: last.hash }
+  const config = last === undefined ? {} : { revision: last.history.revision, hash: last.hash }
   return { ...from, appliedIndex, appliedTerm, confState, ...config }
 }
 

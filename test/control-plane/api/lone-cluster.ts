@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { RaftwayError } from '../../../shared/errors.ts'
 import { canonicalJson } from '../../../shared/canonical-json.ts'
 import type {
@@ -9,6 +10,7 @@ import type {
   HistoryRecord,
   Identity,
   NodeAddress,
+  OutgoingBackup,
   StateReader,
   WriteAnswer,
   WriteCommand,
@@ -234,6 +236,16 @@ export class LoneNode implements ControlPlane {
     this.#cluster.lead(next)
     await this.afterTransfer()
     return next.self.name
+  }
+
+  openBackup(): Promise<OutgoingBackup> {
+    const pieces = ['a backup ', 'in pieces'].map((text) => Buffer.from(text))
+    return Promise.resolve({
+      clusterId: this.identity?.clusterId ?? '',
+      revision: this.replica.revision,
+      pieces: () => Readable.from(pieces),
+      close: () => Promise.resolve(),
+    })
   }
 
   onApplied(listener: (change: AppliedChange) => void): () => void {

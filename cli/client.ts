@@ -27,9 +27,6 @@ export type Call = {
   readonly waitMs?: number
 }
 
-/** What a node streams, and which node it is. */
-export type NodeStream = { readonly url: string; readonly pieces: AsyncIterable<Uint8Array> }
-
 /** Problems after which the same call is worth another node, or another moment. */
 const RETRIED = new Set([
   'UNREACHABLE',
@@ -110,14 +107,17 @@ export class ControlClient {
    * Opens what is too large to hold, on the first node that gives it. Throws like `call`; once it is open, a stream that
    * breaks is the caller's to begin again.
    */
-  async openStream(path: string, query: NonNullable<Call['query']>): Promise<NodeStream> {
+  async openStream(
+    path: string,
+    query: NonNullable<Call['query']>,
+  ): Promise<AsyncIterable<Uint8Array>> {
     let last: ApiProblem | null = null
     for (let tried = 0; tried < CLIENT_ROUNDS_MAX * this.#urls.length; tried++) {
       if (tried > 0 && tried % this.#urls.length === 0) await pause(CLIENT_RETRY_MS)
       try {
         const limits = { headersTimeout: CLIENT_REQUEST_MS, bodyTimeout: CLIENT_REQUEST_MS }
         const answer = await this.#request({ method: 'GET', path, query }, limits)
-        if (answer.statusCode === 200) return { url: this.url, pieces: answer.body }
+        if (answer.statusCode === 200) return answer.body
         throw problemOf(answer.statusCode, await answer.body.text())
       } catch (error) {
         if (!(error instanceof ApiProblem) || !RETRIED.has(error.code)) throw error

@@ -36,10 +36,10 @@ const SAVE = defineCommand({
   },
   run: async (args, terminal) => {
     const { BackupCheck } = await import('../../control-plane/offline.ts')
-    const contents = await withClient(args.control, terminal, (client) =>
+    const contents = await withClient(args, terminal, (client) =>
       offline(async () => {
         const query = { consistency: args.stale ? 'stale' : undefined }
-        const { pieces } = await client.openStream('/v1/snapshot', query)
+        const pieces = await client.openStream('/v1/snapshot', query)
         return saveBackup(args.file, pieces, new BackupCheck())
       }),
     )

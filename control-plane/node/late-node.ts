@@ -12,6 +12,7 @@ import type {
   WriteAnswer,
   WriteRequest,
 } from '../ports.ts'
+import { Audience } from './audience.ts'
 import type { Node } from './node.ts'
 
 /** The state of a node that belongs to no cluster: nothing, at revision 0. */
@@ -34,9 +35,7 @@ const NOTHING: StateReader = {
  */
 export class LateNode implements ControlPlane {
   readonly #self: () => NodeAddress
-  readonly #onApplied = new Set<(change: AppliedChange) => void>()
-  readonly #onReset = new Set<() => void>()
-  readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #audience = new Audience()
   #node: Node | null = null
 
   constructor(self: () => NodeAddress) {
@@ -46,17 +45,11 @@ export class LateNode implements ControlPlane {
   /** The node has found its cluster. Called once. */
   arrive(node: Node): void {
     this.#node = node
-    node.onApplied((change) => {
-      for (const hear of this.#onApplied) hear(change)
-    })
-    node.onReset(() => {
-      for (const hear of this.#onReset) hear()
-    })
-    node.onGateways((name, gateways) => {
-      for (const hear of this.#onGateways) hear(name, gateways)
-    })
+    node.onApplied((change) => this.#audience.applied(change))
+    node.onReset(() => this.#audience.reset())
+    node.onGateways((name, gateways) => this.#audience.gateways(name, gateways))
     // What listeners took for the state was nothing; what the node restored they have never heard of.
-    for (const hear of this.#onReset) hear()
+    this.#audience.reset()
   }
 
   get identity(): Identity | null {
@@ -127,11 +120,11 @@ export class LateNode implements ControlPlane {
   }
 
   onApplied(listener: (change: AppliedChange) => void): () => void {
-    return listen(this.#onApplied, listener)
+    return this.#audience.onApplied(listener)
   }
 
   onReset(listener: () => void): () => void {
-    return listen(this.#onReset, listener)
+    return this.#audience.onReset(listener)
   }
 
   publishGateways(gateways: readonly GatewayStatus[]): void {
@@ -139,16 +132,11 @@ export class LateNode implements ControlPlane {
   }
 
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    return listen(this.#onGateways, listener)
+    return this.#audience.onGateways(listener)
   }
 
   #formed(): Node {
     if (this.#node !== null) return this.#node
     throw new RaftwayError('NOT_FORMED', `${this.self.name} is still looking for its cluster`)
   }
-}
-
-function listen<T>(listeners: Set<T>, listener: T): () => void {
-  listeners.add(listener)
-  return () => listeners.delete(listener)
 }

@@ -19,6 +19,7 @@ import type { Entry, Message, MessageOf, NodeId } from '../raft/messages.ts'
 import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
 import { Applier, membersOf, type ApplierHooks } from './applier.ts'
+import { Audience } from './audience.ts'
 import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
@@ -60,9 +61,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #compiler: TableCompiler
   readonly #applied: Waiters
   readonly #revisions: Waiters
-  readonly #onChange = new Set<(change: AppliedChange) => void>()
-  readonly #onReset = new Set<() => void>()
-  readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #audience = new Audience()
   readonly #stops: (() => void)[] = []
   #isStopping = false
 
@@ -210,13 +209,11 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   onApplied(listener: (change: AppliedChange) => void): () => void {
-    this.#onChange.add(listener)
-    return () => this.#onChange.delete(listener)
+    return this.#audience.onApplied(listener)
   }
 
   onReset(listener: () => void): () => void {
-    this.#onReset.add(listener)
-    return () => this.#onReset.delete(listener)
+    return this.#audience.onReset(listener)
   }
 
   publishGateways(gateways: readonly GatewayStatus[]): void {
@@ -227,8 +224,7 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    this.#onGateways.add(listener)
-    return () => this.#onGateways.delete(listener)
+    return this.#audience.onGateways(listener)
   }
 
   // What other nodes send
@@ -246,8 +242,7 @@ export class Node implements ControlPlane, PeerHandler {
     if (note.type === 'gateways') {
       const name = this.#applier.state.members.get(from)?.name
       // A peer of the same cluster is trusted to send what publishGateways was given.
-      if (name !== undefined)
-        for (const hear of this.#onGateways) hear(name, note.body as readonly GatewayStatus[])
+      if (name !== undefined) this.#audience.gateways(name, note.body as readonly GatewayStatus[])
     }
   }
 
@@ -304,7 +299,7 @@ export class Node implements ControlPlane, PeerHandler {
     return {
       applyConfChange: (change) => this.#raw.applyConfChange(change),
       onWrite: (command, result) => this.#proposals.onApplied(command, result),
-      onChange: (change) => this.#emit(change),
+      onChange: (change) => this.#audience.applied(change),
       onMembership: (request) => this.#onMembership(request),
     }
   }
@@ -362,7 +357,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#leadership.onApplied(restored.appliedTerm)
     this.#revisions.reach(restored.revision)
     this.#applied.reach(restored.appliedIndex)
-    for (const hear of this.#onReset) hear()
+    this.#audience.reset()
     this.#compiler.wake()
     return restored
   }
@@ -376,10 +371,6 @@ export class Node implements ControlPlane, PeerHandler {
     this.#stops.push(
       this.#parts.clock.after(2 * this.#parts.electionMs, () => this.#endAsRemoved()),
     )
-  }
-
-  #emit(change: AppliedChange): void {
-    for (const hear of this.#onChange) hear(change)
   }
 
   #setPeers(): void {

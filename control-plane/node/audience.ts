@@ -1,0 +1,39 @@
+import type { AppliedChange, GatewayStatus } from '../ports.ts'
+
+type Stop = () => void
+
+/** Who wants to hear what a node applies and learns, in the order in which they asked to. */
+export class Audience {
+  readonly #onApplied = new Set<(change: AppliedChange) => void>()
+  readonly #onReset = new Set<() => void>()
+  readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+
+  onApplied(listener: (change: AppliedChange) => void): Stop {
+    return listen(this.#onApplied, listener)
+  }
+
+  onReset(listener: () => void): Stop {
+    return listen(this.#onReset, listener)
+  }
+
+  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): Stop {
+    return listen(this.#onGateways, listener)
+  }
+
+  applied(change: AppliedChange): void {
+    for (const hear of this.#onApplied) hear(change)
+  }
+
+  reset(): void {
+    for (const hear of this.#onReset) hear()
+  }
+
+  gateways(node: string, gateways: readonly GatewayStatus[]): void {
+    for (const hear of this.#onGateways) hear(node, gateways)
+  }
+}
+
+function listen<T>(listeners: Set<T>, listener: T): Stop {
+  listeners.add(listener)
+  return () => listeners.delete(listener)
+}

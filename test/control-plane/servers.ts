@@ -10,7 +10,7 @@ import { SILENT } from '../../shared/logger.ts'
 import { call, until } from '../conformance/api-client.ts'
 
 /** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

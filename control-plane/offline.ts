@@ -7,6 +7,7 @@ import type { NodeAddress, NodeId } from './ports.ts'
 import type { BackupContents } from './storage/backup-contents.ts'
 import { assertForward, restoreBackup } from './storage/backup-restore.ts'
 import type { Refounding } from './storage/refounding.ts'
+import { SYSTEM_CLOCK } from './system-clock.ts'
 
 // What is done to data directories and backups while no node runs on them.
 
@@ -96,7 +97,11 @@ export async function forceNewCluster(options: {
       message: `recovered from revision ${survivor.revision} of cluster ${identity.clusterId}`,
     }
   }
-  const { survivor, refounding } = await refoundAlone(dataDir, logger, decide)
+  const { survivor, refounding } = await refoundAlone(
+    dataDir,
+    { logger, clock: SYSTEM_CLOCK },
+    decide,
+  )
   return { survivor, refounded: refounding === null ? null : refoundedBy(refounding) }
 }
 

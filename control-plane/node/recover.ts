@@ -5,7 +5,7 @@ import type { Entry } from '../raft/messages.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import { openStoreIn } from '../storage/open-store.ts'
 import type { Refounding } from '../storage/refounding.ts'
-import { SYSTEM_CLOCK } from '../system-clock.ts'
+import type { Clock } from '../clock.ts'
 import { Applier } from './applier.ts'
 
 /** What a node that lost its cluster knows, before anything is done about it. */
@@ -37,16 +37,16 @@ export type Survivor = {
  */
 export async function refoundAlone(
   dataDir: string,
-  logger: Logger,
+  shell: { readonly logger: Logger; readonly clock: Clock },
   decide: (survivor: Survivor) => Promise<Refounding | null>,
 ): Promise<{ readonly survivor: Survivor; readonly refounding: Refounding | null }> {
-  const store = await openStoreIn(dataDir, logger)
+  const store = await openStoreIn(dataDir, shell.logger)
   try {
     const { identity } = store
     if (identity === null) {
       throw new RaftwayError('NOT_FORMED', `the node in ${dataDir} never belonged to a cluster`)
     }
-    const { applier, batch, members } = await applyTail(store, logger)
+    const { applier, batch, members } = await applyTail(store, shell)
     const { hardState } = store.log.initialState()
     const survivor: Survivor = {
       identity,
@@ -71,7 +71,7 @@ export async function refoundAlone(
 /** The state with every entry of the log applied, in memory, and what the disk must remember of it. */
 async function applyTail(
   store: NodeStore,
-  logger: Logger,
+  shell: { readonly logger: Logger; readonly clock: Clock },
 ): Promise<{ applier: Applier; batch: AppliedBatch; members: readonly NodeAddress[] }> {
   const { restored, log } = store
   const hooks = {
@@ -81,7 +81,7 @@ async function applyTail(
     onChange: () => {},
     onMembership: () => {},
   }
-  const applier = new Applier(restored, hooks, { logger, clock: SYSTEM_CLOCK })
+  const applier = new Applier(restored, hooks, shell)
   const batch = await applier.apply(entriesAfter(log, restored.appliedIndex))
   return { applier, batch, members: [...applier.state.members.values()] }
 }

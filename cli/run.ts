@@ -59,15 +59,12 @@ function report(error: unknown, path: string, terminal: Terminal): ExitCode {
     terminal.say(error.message)
     return error.exitCode
   }
-  if (isRaftwayError(error, 'MEMBER_REMOVED')) {
-    terminal.say(`${error.code}: ${error.message}`)
-    return exitCodeOfEnd(error)
-  }
-  terminal.say(describeError(error))
+  // The code is what people look up, and what programs match on.
+  terminal.say(isRaftwayError(error) ? `${error.code}: ${error.message}` : describeError(error))
   if (terminal.env['RAFTWAY_DEBUG'] !== undefined && error instanceof Error) {
     terminal.say(error.stack ?? '')
   }
-  return EXIT.error
+  return exitCodeOfEnd(error)
 }
 
 function placed(issue: {

@@ -27,7 +27,7 @@ export async function runUntilStopped(
   const ended = running.ended?.then((reason) => ({ reason }))
   const outcome = await (ended === undefined ? asked : Promise.race([asked, ended]))
   if (outcome === null) logger.info({}, 'stopping')
-  else logger.error({ reason: describeError(outcome.reason) }, 'ended by itself')
+  else logger.error(wordsOf(outcome.reason), 'ended by itself')
   try {
     await running.stop()
     logger.info({}, 'stopped')
@@ -35,6 +35,13 @@ export async function runUntilStopped(
   } catch (error) {
     logger.error({ error: describeError(error) }, 'stopped, but not cleanly')
     return EXIT.error
+  }
+}
+
+function wordsOf(reason: unknown): object {
+  return {
+    reason: describeError(reason),
+    ...(isRaftwayError(reason) ? { code: reason.code } : {}),
   }
 }
 

@@ -24,6 +24,7 @@ import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { lostEntries } from './lost-entries.ts'
 import { Leadership } from './leadership.ts'
 import { MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
@@ -233,6 +234,8 @@ export class Node implements ControlPlane, PeerHandler {
     // Writes are forwarded above consensus, where they are planned: no node of this version sends a proposal.
     if (isLocalMessage(message.type) || message.type === 'prop' || message.to !== this.self.id)
       return
+    const lost = lostEntries(message, this.#raw)
+    if (lost !== null) return this.#fail(lost)
     this.#raw.step(message)
     this.#loop.wake()
   }

@@ -71,18 +71,31 @@ export class Process {
   readonly url: string
   readonly dataDir: string
   readonly args: readonly string[]
+  readonly #env: NodeJS.ProcessEnv
   output = ''
   #child: ChildProcess | null = null
 
-  constructor(name: string, url: string, dataDir: string, args: readonly string[]) {
+  constructor(
+    name: string,
+    url: string,
+    dataDir: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ) {
     this.name = name
     this.url = url
     this.dataDir = dataDir
     this.args = args
+    this.#env = env
   }
 
   get pid(): number {
     return this.#child?.pid ?? 0
+  }
+
+  /** Null while it runs, and when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child?.exitCode ?? null
   }
 
   get isRunning(): boolean {
@@ -92,6 +105,7 @@ export class Process {
   start(): void {
     const child = spawn(process.execPath, [RAFTWAY, ...this.args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.#env },
     })
     const take = (chunk: Buffer) => {
       this.output = (this.output + chunk.toString()).slice(-200_000)
@@ -99,6 +113,16 @@ export class Process {
     child.stdout.on('data', take)
     child.stderr.on('data', take)
     this.#child = child
+  }
+
+  /** Sends a signal that ends nothing. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (this.isRunning) this.#child?.kill(signal)
+  }
+
+  /** For the last moment of this process, which waits for nothing any more. */
+  killNow(): void {
+    if (this.isRunning) this.#child?.kill('SIGKILL')
   }
 
   /** Sends a signal and waits for the end; gives the exit code, or null when the signal ended it. */

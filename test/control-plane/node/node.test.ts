@@ -210,6 +210,23 @@ test('a write in flight when its leader stops may have happened, and is said to'
   ])
 })
 
+test('a node that lost what it had acknowledged stops, and says so', async () => {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  const { revision } = await leader.node.write(putApi('a'))
+  const follower = nodes.find((node) => node !== leader)
+  if (follower === undefined) throw new Error('no follower')
+  await follower.node.waitForRevision(revision, 5_000)
+  const { term, commitIndex } = leader.node.status()
+  const heartbeat = { from: leader.node.self.id, to: follower.node.self.id, term, context: '' }
+  // An older leader knows nothing of what this node has now.
+  follower.node.onMessage({ ...heartbeat, type: 'heartbeat', term: term - 1, commit: 1_000 })
+  follower.node.onMessage({ ...heartbeat, type: 'heartbeat', commit: commitIndex })
+  expect(follower.fatal).toBe(null)
+  follower.node.onMessage({ ...heartbeat, type: 'heartbeat', commit: commitIndex + 1_000 })
+  expect(follower.fatal).toMatchObject({ code: 'STORAGE_CORRUPT' })
+})
+
 test('a restart takes up from the disk: state, revision, members and idempotency keys', async () => {
   const cluster = await foundCluster(1)
   const [one] = cluster.nodes

@@ -1,9 +1,10 @@
-import { randomInt, randomUUID } from 'node:crypto'
+import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RaftwayError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { Random } from '../shared/random.ts'
+import { TOKEN_SECRET_BYTES } from '../shared/token-text.ts'
 import { VERSION } from '../shared/version.ts'
 import { startApi, type ApiServer } from './api/server.ts'
 import { formOrJoin, FormingResponder } from './cluster/forming.ts'
@@ -11,7 +12,13 @@ import { LateNode } from './node/late-node.ts'
 import { Node } from './node/node.ts'
 import { PeerSwitch } from './node/peer-switch.ts'
 import { assertNotRemoved } from './node/removal.ts'
-import { checkServerOptions, type CheckedServerOptions, type ServerOptions } from './options.ts'
+import {
+  checkServerOptions,
+  isLoopbackOnly,
+  needsTokens,
+  type CheckedServerOptions,
+  type ServerOptions,
+} from './options.ts'
 import type { NodeAddress } from './ports.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
 import type { NodeStore } from './storage/node-store.ts'
@@ -52,7 +59,7 @@ export async function startServer(given: ServerOptions): Promise<Server> {
   const store = await openStoreIn(options.dataDir, given.logger)
   try {
     await assertNotRemoved(store.notes)
-    return await new ServerProcess(options, given.logger, store).start()
+    return await new ServerProcess(options, given, store).start()
   } catch (error) {
     await store.close()
     throw error
@@ -62,6 +69,7 @@ export async function startServer(given: ServerOptions): Promise<Server> {
 class ServerProcess {
   readonly #options: CheckedServerOptions
   readonly #logger: Logger
+  readonly #announceToken: (token: string) => void
   readonly #store: NodeStore
   readonly #files: DefinitionFiles
   readonly #late: LateNode
@@ -75,8 +83,13 @@ class ServerProcess {
   #transport: TcpTransport | null = null
   #stopping: Promise<void> | null = null
 
-  constructor(options: CheckedServerOptions, logger: Logger, store: NodeStore) {
+  constructor(
+    options: CheckedServerOptions,
+    { logger, announceToken = () => {} }: ServerOptions,
+    store: NodeStore,
+  ) {
     this.#options = options
+    this.#announceToken = announceToken
     this.#logger = logger
     this.#store = store
     this.#self = { id: store.nodeId, name: options.name, api: '', peer: '' }
@@ -104,6 +117,12 @@ class ServerProcess {
         logger: this.#logger,
         version: VERSION,
         electionMs: this.#options.electionMs,
+        access: {
+          isOpen: !needsTokens(this.#options),
+          isLoopback: isLoopbackOnly(this.#options),
+          hasOpenMetrics: this.#options.openMetrics,
+          peerOf: () => null,
+        },
       })
       this.#api = started
       this.#self = { ...this.#self, api: advertiseApi ?? started.url }
@@ -142,6 +161,11 @@ class ServerProcess {
       tickMs: this.#options.tickMs,
       heartbeatMs: this.#options.heartbeatMs,
       electionMs: this.#options.electionMs,
+      bootstrap: {
+        newSecret: () => randomBytes(TOKEN_SECRET_BYTES).toString('base64url'),
+        fingerprint: () => '',
+        announce: this.#announceToken,
+      },
       onFatal: (error) => this.#ended.resolve(error),
     })
     this.#node = node

@@ -18,6 +18,12 @@ const optionsSchema = z
     expect: z.int().min(1).max(15).nullable(),
     advertiseApi: z.url({ protocol: /^https?$/ }).nullable(),
     advertisePeer: hostPortSchema.nullable(),
+    /** Null: off where only this machine reaches the node, on elsewhere. */
+    auth: z.enum(['on', 'off']).nullable().default(null),
+    /** What is not safe off this machine is wanted all the same. */
+    insecure: z.boolean().default(false),
+    /** Metrics are for everybody, tokens or not. */
+    openMetrics: z.boolean().default(false),
     tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
     heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
     electionMs: z.int().min(10).max(60_000).default(ELECTION_MS_DEFAULT),
@@ -34,6 +40,10 @@ const optionsSchema = z
     path: ['join'],
     message: 'must name the peers when expect is above 1',
   })
+  .refine((options) => options.auth !== 'off' || options.insecure || isLoopbackOnly(options), {
+    path: ['auth'],
+    message: 'off makes everybody an admin who reaches the node: give --insecure if that is meant',
+  })
   .refine(({ api, advertiseApi }) => advertiseApi !== null || !WILDCARDS.includes(api.host), {
     path: ['advertiseApi'],
     message: 'is needed when the API listens on every address: where do others reach it?',
@@ -47,9 +57,34 @@ const optionsSchema = z
 const WILDCARDS = ['0.0.0.0', '::', '[::]']
 
 /** Settings of one node. Times are milliseconds; port 0 picks a free one. */
-export type ServerOptions = z.input<typeof optionsSchema> & { readonly logger: Logger }
+export type ServerOptions = z.input<typeof optionsSchema> & {
+  readonly logger: Logger
+  /** Told the first admin's token by the leader that makes it, once; left out, it is told to nobody. */
+  readonly announceToken?: (token: string) => void
+}
 
 export type CheckedServerOptions = z.output<typeof optionsSchema>
+
+/** Whether calls need a token: not where only this machine reaches the node and nothing else was asked for. */
+export function needsTokens(options: CheckedServerOptions): boolean {
+  return options.auth === null ? !isLoopbackOnly(options) : options.auth === 'on'
+}
+
+type Endpoints = {
+  readonly api: { readonly host: string }
+  readonly peer: { readonly host: string }
+}
+
+/** Whether both ports of a node can be reached from this machine only. */
+export function isLoopbackOnly({ api, peer }: Endpoints): boolean {
+  return isLoopback(api.host) && isLoopback(peer.host)
+}
+
+function isLoopback(host: string): boolean {
+  return (
+    host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+  )
+}
 
 /** Checks the options, or says everything that is wrong with them. */
 export function checkServerOptions(
@@ -57,7 +92,7 @@ export function checkServerOptions(
 ):
   | { readonly ok: true; readonly options: CheckedServerOptions }
   | { readonly ok: false; readonly issues: readonly string[] } {
-  const { logger: _logger, ...plain } = options
+  const { logger: _logger, announceToken: _announce, ...plain } = options
   const parsed = optionsSchema.safeParse(plain)
   if (parsed.success) return { ok: true, options: parsed.data }
   return {

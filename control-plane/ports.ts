@@ -35,6 +35,15 @@ export type Operation =
       readonly ifRevision: number | null
     }
 
+/** Who made a write and from where, as the node found that took it. `author` is what people call that. */
+export type Origin = {
+  /** `local`, `token:ci` or `certificate:n1`. */
+  readonly caller: string
+  readonly role: string
+  /** Address of the client. */
+  readonly address: string
+}
+
 export type WriteCommand = {
   readonly type: 'write'
   /** Idempotency key: a command with a key that was applied before changes nothing and gives the first result. */
@@ -44,6 +53,8 @@ export type WriteCommand = {
   /** The leader's clock when it took the write; milliseconds since 1970. */
   readonly atMs: number
   readonly author: string
+  /** Left out by versions that did not know it. */
+  readonly origin?: Origin
   readonly message: string | null
   readonly operations: readonly Operation[]
   /** The config revision that must stand, or null. */
@@ -53,7 +64,23 @@ export type WriteCommand = {
 /** A member tells its current addresses: it came back under new ones. */
 type MemberCommand = { readonly type: 'member'; readonly address: NodeAddress }
 
-export type Command = WriteCommand | MemberCommand
+/**
+ * What lets the first admin in, and lets nodes without certificates vouch for callers to each other. The first leader
+ * makes it, and it stays: what comes later changes nothing.
+ */
+export type ClusterAccess = {
+  /** SHA-256 of the bootstrap token's secret, in hex. */
+  readonly bootstrapHash: string
+  /** 256 bits as base64url. */
+  readonly forwardingSecret: string
+  /** When it was made, by the clock of the leader that made it; milliseconds since 1970. */
+  readonly atMs: number
+}
+
+/** A command of the system's own: it makes no revision and no definition. */
+type AccessCommand = { readonly type: 'access'; readonly access: ClusterAccess }
+
+export type Command = WriteCommand | MemberCommand | AccessCommand
 
 export type WriteResult =
   | {
@@ -91,6 +118,8 @@ export type HistoryRecord = {
   readonly revision: number
   readonly atMs: number
   readonly author: string
+  /** Left out of revisions that were made before it was kept. */
+  readonly origin?: Origin
   readonly message: string | null
   readonly changes: readonly HistoryChange[]
 }
@@ -120,6 +149,8 @@ export type StateReader = {
   /** Changes up to and with this revision are no longer kept. */
   readonly compactedRevision: number
   readonly count: number
+  /** Null until a leader has made it. */
+  readonly access: ClusterAccess | null
   get(kind: Kind, name: string): Definition | undefined
   /** Every definition of a kind, or of all kinds, in order of kind and name. The array is the caller's. */
   list(kind?: Kind): Definition[]
@@ -148,6 +179,7 @@ export type WriteRequest = {
   /** The client's Idempotency-Key, or null: the node makes one. */
   readonly key: string | null
   readonly author: string
+  readonly origin?: Origin
   readonly message: string | null
   readonly action:
     | { readonly type: 'operations'; readonly operations: readonly Operation[] }
@@ -262,6 +294,7 @@ export type AppliedRecord =
   | { readonly type: 'member-removed'; readonly id: NodeId }
   | { readonly type: 'idempotency'; readonly index: number; readonly result: IdempotencyRecord }
   | { readonly type: 'idempotency-forgotten'; readonly index: number }
+  | { readonly type: 'access'; readonly access: ClusterAccess }
 
 export type IdempotencyRecord = {
   readonly key: string
@@ -278,6 +311,8 @@ export type RestoredState = {
   readonly hash: string
   readonly compactedRevision: number
   readonly members: readonly NodeAddress[]
+  /** Null until a leader has made it. */
+  readonly access: ClusterAccess | null
   readonly idempotency: readonly (IdempotencyRecord & { readonly index: number })[]
   readonly definitions: readonly Definition[]
 }

@@ -51,6 +51,13 @@ const START = defineCommand({
       type: 'string',
       describe: 'HOST:PORT that others reach the peer port by',
     },
+    auth: {
+      type: 'string',
+      choices: ['on', 'off'],
+      describe: 'whether calls need a token; default on, and off where only this machine gets in',
+    },
+    insecure: { type: 'boolean', describe: 'run in ways that are not safe in a network' },
+    'open-metrics': { type: 'boolean', describe: '/metrics needs no token' },
     'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
     'heartbeat-ms': {
       type: 'number',
@@ -82,10 +89,14 @@ const START = defineCommand({
         advertisePeer === null
           ? null
           : hostPortText(readHostPort('--advertise-peer', advertisePeer)),
+      auth: args.auth ?? null,
+      insecure: args.insecure === true,
+      openMetrics: args['open-metrics'] === true,
       tickMs: args['tick-ms'],
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
       logger,
+      announceToken: (token: string) => terminal.out(`bootstrap admin token: ${token}\n`),
     }
     const { startServer } = await import('../../control-plane/main.ts')
     return runUntilStopped(terminal, logger, async () => {

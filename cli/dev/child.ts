@@ -55,7 +55,8 @@ export class DevChild {
     const log = await open(start.logFile, 'a')
     try {
       const child = spawn(process.execPath, [MAIN, ...start.args], {
-        stdio: ['ignore', log.fd, log.fd, 'ipc'],
+        // Results, such as a node's first token, are for a person who asked for them, and not for a log file.
+        stdio: ['ignore', 'ignore', log.fd, 'ipc'],
         detached: true,
         env: childEnvironment(),
       })

@@ -3,6 +3,9 @@ import { z } from 'zod'
 import { ROLES } from '../../shared/definitions/access.ts'
 import { AUTHOR_CHARS_MAX, HOST_CHARS_MAX, NAME_CHARS_MAX } from '../../shared/limits.ts'
 
+/** Carries the caller of a forwarded call; good only from a node of this cluster. */
+export const CALLER_HEADER = 'raftway-caller'
+
 const callerSchema = z.strictObject({
   /** `local`: nobody had to say who he is. */
   via: z.enum(['local', 'token', 'certificate']),
@@ -22,12 +25,17 @@ export function localCaller(address: string): Caller {
   return { via: 'local', name: 'local', role: 'admin', kinds: null, address }
 }
 
+/** The caller as people, history and the audit log name him: `local`, `token:ci`. */
+export function callerName({ via, name }: Caller): string {
+  return via === 'local' ? name : `${via}:${name}`
+}
+
 /**
  * The author that history shows: what the client says of itself is kept, but never stands for a name that was proved.
  */
-export function authorOf({ via, name }: Caller, claimed: string | null): string {
-  if (via === 'local') return claimed ?? 'anonymous'
-  const proved = `${via}:${name}`
+export function authorOf(caller: Caller, claimed: string | null): string {
+  if (caller.via === 'local') return claimed ?? 'anonymous'
+  const proved = callerName(caller)
   return (claimed === null ? proved : `${claimed} via ${proved}`).slice(0, 2 * AUTHOR_CHARS_MAX)
 }
 

@@ -88,12 +88,12 @@ export function accessViewOf(
 }
 
 /** The spec of a Token; undefined for anything else. */
-function tokenSpecOf(definition: Definition | undefined): TokenSpec | undefined {
+export function tokenSpecOf(definition: Definition | undefined): TokenSpec | undefined {
   return definition?.kind === 'Token' ? definition.spec : undefined
 }
 
 /** The spec of a Revocation; undefined for anything else. */
-function revocationSpecOf(definition: Definition): RevocationSpec | undefined {
+export function revocationSpecOf(definition: Definition): RevocationSpec | undefined {
   return definition.kind === 'Revocation' ? definition.spec : undefined
 }
 

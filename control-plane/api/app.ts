@@ -20,7 +20,7 @@ import { watchCalls } from './watch.ts'
 const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics', '/v1/cluster'])
 
 /** Every call of the API, in the order of how often they come. */
-function apiCalls(api: ApiContext): Call[] {
+export function apiCalls(api: ApiContext): Call[] {
   return [
     ...definitionCalls(api),
     ...transactionCalls(api),

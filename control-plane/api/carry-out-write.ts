@@ -1,4 +1,8 @@
+import { unreachable } from '../../shared/assert.ts'
+import type { Kind } from '../../shared/definitions/kinds.ts'
 import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import { authorOf, callerName, type Caller } from '../access/caller.ts'
+import { missingRight } from '../access/rights.ts'
 import type { WriteAnswer, WriteRequest } from '../ports.ts'
 import type { Answer } from './answer.ts'
 import type { ApiContext } from './context.ts'
@@ -34,7 +38,7 @@ export type ArrivedWrite = Omit<LeaderCall, 'isRepeatable' | 'local'> & {
  * `ControlPlane.write` and the plan; TIMEOUT when it stands and this node is too far behind.
  */
 export async function carryOutWrite(api: WriteContext, write: ArrivedWrite): Promise<Answer> {
-  const { options, method, target, body, isForwarded } = write
+  const { options, method, target, body, isForwarded, caller } = write
   let planned: Promise<WritePlan> | null = null
   const answer = await api.forwarder.carryOut({
     method,
@@ -42,10 +46,11 @@ export async function carryOutWrite(api: WriteContext, write: ArrivedWrite): Pro
     headers: { ...write.headers, 'idempotency-key': options.key },
     body,
     isForwarded,
+    caller,
     isRepeatable: true,
     async local() {
       planned ??= write.plan()
-      return writeHere(api, await planned, options)
+      return writeHere(api, await planned, write)
     },
   })
   if (!options.dryRun && answer.status < 300) await catchUp(api, answer)
@@ -55,19 +60,49 @@ export async function carryOutWrite(api: WriteContext, write: ArrivedWrite): Pro
 async function writeHere(
   api: WriteContext,
   plan: WritePlan,
-  options: ArrivedWrite['options'],
+  { options, caller }: Pick<ArrivedWrite, 'options' | 'caller'>,
 ): Promise<Answer> {
   const { action, message, ifConfigRevision } = plan
-  const { key, author, dryRun } = options
+  const { key, dryRun } = options
+  assertMayWrite(caller, action)
+  const author = authorOf(caller, options.author)
+  const origin = { caller: callerName(caller), role: caller.role, address: caller.address }
+  const request = { key, author, origin, message, action, ifConfigRevision, dryRun }
   let written: WriteAnswer
   try {
-    written = await api.plane.write({ key, author, message, action, ifConfigRevision, dryRun })
+    written = await api.plane.write(request)
   } catch (error) {
     throw plan.hiddenPath === undefined ? error : withoutPath(error, plan.hiddenPath)
   }
   const answer = await plan.answer(written)
   // A dry run makes no revision: the one it would have made must not pass for one that stands.
   return dryRun ? { ...answer, revision: api.plane.state.revision } : answer
+}
+
+/** Which kinds a write is about is known only now. FORBIDDEN. */
+function assertMayWrite(caller: Caller, action: WritePlan['action']): void {
+  for (const kind of kindsOf(action)) {
+    const missing = missingRight(caller, { right: 'write', kind })
+    if (missing === null) continue
+    const detail = `${callerName(caller)} may not do this: ${missing}.`
+    throw new RaftwayError('FORBIDDEN', detail, { extra: { missing: { right: 'write', kind } } })
+  }
+}
+
+function kindsOf(action: WritePlan['action']): ReadonlySet<Kind> {
+  switch (action.type) {
+    case 'operations':
+      return new Set(
+        action.operations.map((each) => (each.op === 'put' ? each.definition : each).kind),
+      )
+    case 'replace':
+      return new Set(action.definitions.map(({ kind }) => kind))
+    case 'rollback':
+      // The right to replace the whole config was asked for; access definitions are left alone.
+      return new Set()
+    default:
+      return unreachable(action)
+  }
 }
 
 /** What was acknowledged here can be read here. TIMEOUT if this node lags behind the leader for too long. */

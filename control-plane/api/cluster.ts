@@ -7,28 +7,55 @@ import { Envelope } from './envelope.ts'
 import { Query } from './query.ts'
 import { runOnLeader } from './writes.ts'
 
+const OPERATE = { right: 'operate' } as const
+
 /** Who the members are, who leads, and how that changes. */
 export function clusterCalls(api: ApiContext): Call[] {
   return [
     {
       path: '/v1/cluster',
-      methods: { get: (request, response) => getCluster(api, request, response) },
+      methods: {
+        get: {
+          need: { right: 'discover' },
+          handle: (request, response) => getCluster(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/cluster/members',
-      methods: { post: (request, response) => addMember(api, request, response) },
+      methods: {
+        post: {
+          need: OPERATE,
+          handle: (request, response) => addMember(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/cluster/members/{name}',
-      methods: { delete: (request, response) => removeMember(api, request, response) },
+      methods: {
+        delete: {
+          need: OPERATE,
+          handle: (request, response) => removeMember(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/cluster/members/{name}/promote',
-      methods: { post: (request, response) => promoteMember(api, request, response) },
+      methods: {
+        post: {
+          need: OPERATE,
+          handle: (request, response) => promoteMember(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/cluster/leader',
-      methods: { post: (request, response) => transferLeadership(api, request, response) },
+      methods: {
+        post: {
+          need: OPERATE,
+          handle: (request, response) => transferLeadership(api, request, response),
+        },
+      },
     },
   ]
 }

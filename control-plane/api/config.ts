@@ -7,6 +7,7 @@ import type { ApiContext } from './context.ts'
 import { Envelope } from './envelope.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
+import { shownTo } from './shown.ts'
 import { inSlices, manyWritten, takeDefinition } from './transactions.ts'
 import type { WritePlan } from './carry-out-write.ts'
 import { runWrite } from './writes.ts'
@@ -17,8 +18,14 @@ export function configCalls(api: ApiContext): Call[] {
     {
       path: '/v1/config',
       methods: {
-        get: (request, response) => getConfig(api, request, response),
-        put: (request, response) => runWrite(api, request, response, planReplacement),
+        get: {
+          need: { right: 'read' },
+          handle: (request, response) => getConfig(api, request, response),
+        },
+        put: {
+          need: { right: 'replace' },
+          handle: (request, response) => runWrite(api, request, response, planReplacement),
+        },
       },
     },
   ]
@@ -33,7 +40,8 @@ async function getConfig(api: ApiContext, request: Request, response: Response):
   const { state } = api.plane
   const { revision, hash } = state
   const isCurrent = wanted === undefined || wanted === revision
-  const items = isCurrent ? state.list() : await state.configAt(wanted)
+  const definitions = isCurrent ? state.list() : await state.configAt(wanted)
+  const items = shownTo(api, request, definitions)
   const head = isCurrent ? { revision, hash } : { revision: wanted }
   await streamAnswer(response, { revision: head.revision, head, member: 'definitions', items })
 }

@@ -11,6 +11,7 @@ import {
 } from '../../shared/limits.ts'
 import type { ControlPlane } from '../ports.ts'
 import type { Forwarder } from './forward.ts'
+import type { Gate } from './gate.ts'
 import type { GatewayRegistry } from './gateway-registry.ts'
 import type { Metrics } from './metrics.ts'
 import type { RolloutBoard } from './rollout.ts'
@@ -24,6 +25,7 @@ export type ApiContext = {
   readonly bounds: ApiBounds
   /** How long a call looks for a leader: two election timeouts, at least a second. */
   readonly patienceMs: number
+  readonly gate: Gate
   readonly hub: WatchHub
   readonly gateways: GatewayRegistry
   readonly rollouts: RolloutBoard

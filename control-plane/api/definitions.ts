@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { KIND_NAMES, KINDS, type Definition, type Kind } from '../../shared/definitions/kinds.ts'
 import { parseDefinition, withRevision } from '../../shared/definitions/parse.ts'
+import { redact } from '../../shared/definitions/redact.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import { LABEL_FILTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../../shared/limits.ts'
 import type { OperationResult } from '../ports.ts'
@@ -21,14 +22,28 @@ export function definitionCalls(api: ApiContext): Call[] {
       {
         path: `${collection}/{name}`,
         methods: {
-          get: (request, response) => getDefinition(api, kind, request, response),
-          put: (request, response) => putDefinition(api, kind, request, response),
-          delete: (request, response) => deleteDefinition(api, kind, request, response),
+          get: {
+            need: { right: 'read', kind },
+            handle: (request, response) => getDefinition(api, kind, request, response),
+          },
+          put: {
+            need: { right: 'write', kind },
+            handle: (request, response) => putDefinition(api, kind, request, response),
+          },
+          delete: {
+            need: { right: 'write', kind },
+            handle: (request, response) => deleteDefinition(api, kind, request, response),
+          },
         },
       },
       {
         path: collection,
-        methods: { get: (request, response) => listDefinitions(api, kind, request, response) },
+        methods: {
+          get: {
+            need: { right: 'read', kind },
+            handle: (request, response) => listDefinitions(api, kind, request, response),
+          },
+        },
       },
     ] satisfies Call[]
   })
@@ -69,7 +84,7 @@ function putDefinition(
         return {
           status: result.created ? 201 : 200,
           revision: result.revision,
-          body: written,
+          body: redact(written),
           headers: { ETag: entityTag(written) },
         }
       },
@@ -132,7 +147,12 @@ async function getDefinition(
     response.end()
     return
   }
-  sendAnswer(response, { status: 200, revision, body: definition, headers: { ETag: tag } })
+  sendAnswer(response, {
+    status: 200,
+    revision,
+    body: redact(definition),
+    headers: { ETag: tag },
+  })
 }
 
 async function listDefinitions(
@@ -159,7 +179,7 @@ async function listDefinitions(
   const items = found.slice(0, limit)
   const last = items.at(-1)
   const cursor = found.length > limit && last !== undefined ? cursorAfter(last.name) : null
-  sendAnswer(response, { status: 200, revision, body: { items, cursor } })
+  sendAnswer(response, { status: 200, revision, body: { items: items.map(redact), cursor } })
 }
 
 /** The body as a whole definition; kind and name are the path's, and may only be repeated. */

@@ -12,7 +12,12 @@ export function explainCalls(api: ApiContext): Call[] {
   return [
     {
       path: '/v1/explain',
-      methods: { get: (request, response) => explain(api, request, response) },
+      methods: {
+        get: {
+          need: { right: 'read', kind: 'Api' },
+          handle: (request, response) => explain(api, request, response),
+        },
+      },
     },
   ]
 }

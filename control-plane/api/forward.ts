@@ -2,6 +2,7 @@ import { describeError, ERROR_CODES, isRaftwayError, RaftwayError } from '../../
 import { FORWARD_RETRY_MS_MAX, FORWARD_RETRY_MS_MIN } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
+import { CALLER_HEADER, encodeCaller, type Caller } from '../access/caller.ts'
 import type { ControlPlane, NodeAddress } from '../ports.ts'
 import type { Answer } from './answer.ts'
 import type { Metrics } from './metrics.ts'
@@ -21,6 +22,8 @@ export type LeaderCall = {
   readonly body: Buffer
   /** It came from another node: carried out here or not at all. */
   readonly isForwarded: boolean
+  /** Who makes it: the node that took the call has found that out, and the leader goes by it. */
+  readonly caller: Caller
   /** Its key makes a repeat harmless; without one, an attempt whose outcome is unknown is the last. */
   readonly isRepeatable: boolean
   /** Carries it out on this node, which leads. */
@@ -137,7 +140,11 @@ export class Forwarder {
     this.#endLeaderCheck ??= clock.every(LEADER_CHECK_MS, () => this.#abandonOldLeaders())
     try {
       const { method, target, body } = call
-      const headers = { ...call.headers, [FORWARDED_HEADER]: plane.self.name }
+      const headers = {
+        ...call.headers,
+        ...this.#vouch(call),
+        [FORWARDED_HEADER]: plane.self.name,
+      }
       const { signal } = entry.abort
       const answer = await port.send({ origin: leader.api, method, target, headers, body, signal })
       const refusal = refusalOf(answer)
@@ -156,6 +163,14 @@ export class Forwarder {
         this.#endLeaderCheck = null
       }
     }
+  }
+
+  /** Before there is a secret to vouch with nobody has a token either: the leader sees a local caller, or none. */
+  #vouch({ caller, method, target, headers }: LeaderCall): Record<string, string> {
+    const secret = this.#options.plane.state.access?.forwardingSecret ?? null
+    if (secret === null) return {}
+    const head = { method, target, key: headers['idempotency-key'] ?? '' }
+    return { [CALLER_HEADER]: encodeCaller(caller, head, secret) }
   }
 
   /**

@@ -16,11 +16,21 @@ export function gatewayCalls(api: ApiContext): Call[] {
   return [
     {
       path: '/v1/gateways',
-      methods: { get: (request, response) => listGateways(api, request, response) },
+      methods: {
+        get: {
+          need: { right: 'read' },
+          handle: (request, response) => listGateways(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/gateways/{name}/report',
-      methods: { post: (request, response) => takeReport(api, request, response) },
+      methods: {
+        post: {
+          need: { right: 'report' },
+          handle: (request, response) => takeReport(api, request, response),
+        },
+      },
     },
   ]
 }

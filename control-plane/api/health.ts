@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express'
+import type { Response } from 'express'
 import { sendAnswer } from './answer.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
@@ -10,18 +10,22 @@ export function healthCalls(api: ApiContext): Call[] {
     {
       path: '/healthz',
       methods: {
-        get: (_request: Request, response: Response) => {
-          const { revision } = api.plane.state
-          sendAnswer(response, {
-            status: 200,
-            revision,
-            body: { status: 'up', version: api.version },
-          })
+        get: { need: 'open', handle: (_request, response) => health(api, response) },
+      },
+    },
+    {
+      path: '/readyz',
+      methods: { get: { need: 'open', handle: (_request, response) => ready(api, response) } },
+    },
+    {
+      path: '/metrics',
+      methods: {
+        get: {
+          need: { right: 'metrics' },
+          handle: (_request, response) => metrics(api, response),
         },
       },
     },
-    { path: '/readyz', methods: { get: (_request, response) => ready(api, response) } },
-    { path: '/metrics', methods: { get: (_request, response) => metrics(api, response) } },
   ]
 }
 
@@ -49,6 +53,11 @@ export function metricsSource(api: Omit<ApiContext, 'metrics' | 'forwarder'>): M
       .length,
     rolloutsWaiting: rollouts.count,
   }
+}
+
+function health(api: ApiContext, response: Response): void {
+  const { revision } = api.plane.state
+  sendAnswer(response, { status: 200, revision, body: { status: 'up', version: api.version } })
 }
 
 function ready(api: ApiContext, response: Response): void {

@@ -2,13 +2,15 @@ import type { Request, Response } from 'express'
 import { definitionKey } from '../../shared/changes.ts'
 import { KIND_NAMES, kindOf, type Definition, type Kind } from '../../shared/definitions/kinds.ts'
 import { NAME_CHARS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../../shared/limits.ts'
-import type { HistoryRecord } from '../ports.ts'
+import type { Need } from '../access/rights.ts'
+import type { HistoryRecord, Origin } from '../ports.ts'
 import { sendAnswer, streamAnswer } from './answer.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Envelope } from './envelope.ts'
 import { Query, type IntegerRange } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
+import { kindFilter, shownTo } from './shown.ts'
 import { manyWritten } from './transactions.ts'
 import type { WritePlan } from './carry-out-write.ts'
 import { runWrite } from './writes.ts'
@@ -18,20 +20,47 @@ export function historyCalls(api: ApiContext): Call[] {
   return [
     {
       path: '/v1/history',
-      methods: { get: (request, response) => getHistory(api, request, response) },
+      methods: {
+        get: {
+          need: needOfHistory,
+          handle: (request, response) => getHistory(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/diff',
-      methods: { get: (request, response) => getDiff(api, request, response) },
+      methods: {
+        get: {
+          need: { right: 'read' },
+          handle: (request, response) => getDiff(api, request, response),
+        },
+      },
     },
     {
       path: '/v1/rollback',
-      methods: { post: (request, response) => runWrite(api, request, response, planRollback) },
+      methods: {
+        post: {
+          need: { right: 'replace' },
+          handle: (request, response) => runWrite(api, request, response, planRollback),
+        },
+      },
     },
   ]
 }
 
 const REVISION: IntegerRange = { min: 0, max: Number.MAX_SAFE_INTEGER }
+
+/** Where everybody is local, the origin says nothing. */
+function isThisMachine({ caller, address }: Origin): boolean {
+  return caller === 'local' && (address.startsWith('127.') || address === '::1')
+}
+
+/** Of one kind the right is asked for that kind. */
+function needOfHistory(request: Request): Need {
+  const text = new URLSearchParams(request.url.replace(/^[^?]*/, '')).get('kind')
+  const kind = text === null ? null : kindOf(text)
+  return kind === null ? { right: 'read' } : { right: 'read', kind }
+}
 
 async function getHistory(api: ApiContext, request: Request, response: Response): Promise<void> {
   const query = new Query(request.url, ['kind', 'name', 'limit', 'before', CONSISTENCY])
@@ -51,11 +80,12 @@ async function getHistory(api: ApiContext, request: Request, response: Response)
     limit: limit + 1,
   })
   const shown = records.slice(0, limit)
+  const sees = kindFilter(api, request)
   const cursor = records.length > limit ? (shown.at(-1)?.revision ?? null) : null
   sendAnswer(response, {
     status: 200,
     revision,
-    body: { items: shown.map(historyItem), cursor },
+    body: { items: shown.map((record) => historyItem(record, sees)), cursor },
   })
 }
 
@@ -69,8 +99,8 @@ async function getDiff(api: ApiContext, request: Request, response: Response): P
   await readPoint(api, isStale)
   const { revision } = api.plane.state
   const to = wantedTo ?? revision
-  const before = await configAt(api, from ?? 0)
-  const after = await configAt(api, to)
+  const before = shownTo(api, request, await configAt(api, from ?? 0))
+  const after = shownTo(api, request, await configAt(api, to))
   await streamAnswer(response, {
     revision,
     head: { from, to },
@@ -101,14 +131,17 @@ function readKind(query: Query): Kind | undefined {
   return kind ?? undefined
 }
 
-function historyItem(record: HistoryRecord): object {
-  const { revision, atMs, author, message, changes } = record
+function historyItem(record: HistoryRecord, sees: (kind: Kind) => boolean): object {
+  const { revision, atMs, author, origin, message, changes } = record
   return {
     revision,
     at: new Date(atMs).toISOString(),
     author,
+    ...(origin === undefined || isThisMachine(origin) ? {} : { origin }),
     message,
-    changes: changes.map(({ op, kind, name }) => ({ op, kind, name })),
+    changes: changes
+      .filter(({ kind }) => sees(kind))
+      .map(({ op, kind, name }) => ({ op, kind, name })),
   }
 }
 

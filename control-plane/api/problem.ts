@@ -45,6 +45,11 @@ export function sendProblem(response: ServerResponse, error: unknown): void {
   response.setHeader('Content-Type', 'application/problem+json; charset=utf-8')
   response.setHeader('Content-Length', Buffer.byteLength(text))
   response.removeHeader('ETag')
+  if (document.status === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="raftway"')
+  if (document.status === 429) {
+    const { retryAfterSeconds: seconds } = document
+    response.setHeader('Retry-After', typeof seconds === 'number' ? seconds : RETRY_AFTER_SECONDS)
+  }
   if (document.status === 503 && ERROR_CODES[document.code].retry !== 'never') {
     response.setHeader('Retry-After', RETRY_AFTER_SECONDS)
   }

@@ -16,6 +16,7 @@ import { createApp } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
 import { Forwarder } from './forward.ts'
+import { Gate, OPEN_ACCESS, type AccessOptions } from './gate.ts'
 import { GatewayRegistry } from './gateway-registry.ts'
 import { metricsSource } from './health.ts'
 import { LeaderClient } from './leader-client.ts'
@@ -38,6 +39,8 @@ export type ApiOptions = {
   /** Shortest election timeout of the cluster: a call looks for a leader for two of them, at least a second. */
   readonly electionMs?: number
   readonly bounds?: Partial<ApiBounds>
+  /** How strict the door is; left out, it is open. */
+  readonly access?: AccessOptions
 }
 
 /** A node's HTTP API while it listens. */
@@ -102,6 +105,7 @@ function createRoom(options: ApiOptions): Room {
   const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
   let isStopping = false
   const metrics: Metrics = new Metrics(() => metricsSource(api))
+  const gate = new Gate(plane, clock, options.access ?? OPEN_ACCESS)
   const hub = new WatchHub({ plane, clock, logger, bounds, metrics })
   const hashAt = (revision: number): string | null => hub.recent.hashAt(revision)
   const gateways = new GatewayRegistry({ plane, logger, hashAt })
@@ -115,6 +119,7 @@ function createRoom(options: ApiOptions): Room {
     version,
     bounds,
     patienceMs,
+    gate,
     hub,
     gateways,
     rollouts,
@@ -126,6 +131,7 @@ function createRoom(options: ApiOptions): Room {
     api,
     stop() {
       isStopping = true
+      gate.close()
       hub.close()
       rollouts.close()
       gateways.close()

@@ -17,7 +17,10 @@ export function transactionCalls(api: ApiContext): Call[] {
     {
       path: '/v1/transactions',
       methods: {
-        post: (request, response) => runWrite(api, request, response, planTransaction),
+        post: {
+          need: { right: 'write' },
+          handle: (request, response) => runWrite(api, request, response, planTransaction),
+        },
       },
     },
   ]

@@ -85,7 +85,7 @@ export class WatchHub implements WatchSource {
   }
 
   /** Makes a response whose head was sent a watch, until either side ends it. */
-  open(sink: WatchSink, from: WatchStart): void {
+  open(sink: WatchSink, from: WatchStart): Pick<Watcher, 'end'> {
     const watcher = new Watcher(sink, this)
     this.#watchers.add(watcher)
     sink.once('close', () => {
@@ -94,6 +94,7 @@ export class WatchHub implements WatchSource {
     })
     // The watcher hears its own failures.
     void watcher.start(from)
+    return watcher
   }
 
   takeSnapshot(): SnapshotText {

@@ -1,5 +1,6 @@
 import type { Request, Response } from 'express'
 import { RaftwayError } from '../../shared/errors.ts'
+import type { Need } from '../access/rights.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { checkGatewayName } from './gateway-name.ts'
@@ -12,9 +13,20 @@ export function watchCalls(api: ApiContext): Call[] {
     {
       path: '/v1/watch',
       isOpenEnded: true,
-      methods: { get: (request, response) => watch(api, request, response) },
+      methods: {
+        get: { need: needOf, handle: (request, response) => watch(api, request, response) },
+      },
     },
   ]
+}
+
+/** Whoever watches under a gateway's name counts as one, and is waited for. */
+function needOf(request: Request): Need {
+  return { right: namesGateway(request) ? 'follow' : 'watch' }
+}
+
+function namesGateway(request: Request): boolean {
+  return new URLSearchParams(request.url.replace(/^[^?]*/, '')).has('gateway')
 }
 
 async function watch(api: ApiContext, request: Request, response: Response): Promise<void> {
@@ -41,5 +53,7 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   if (gateway !== undefined) {
     response.once('close', api.gateways.watchOpened(gateway, labels))
   }
-  api.hub.open(response, start)
+  const watcher = api.hub.open(response, start)
+  const forget = api.gate.watchOver(request, (code, reason) => watcher.end(code, reason))
+  response.once('close', forget)
 }

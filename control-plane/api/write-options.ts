@@ -13,7 +13,8 @@ import { Query } from './query.ts'
 export type WriteOptions = {
   /** The client's key, or one made here: an attempt that is repeated after a lost answer happens once. */
   readonly key: string
-  readonly author: string
+  /** Who the client says it writes for; null when it does not say. */
+  readonly author: string | null
   readonly dryRun: boolean
   /** How long to wait for gateways; null not to wait. Milliseconds. */
   readonly waitMs: number | null
@@ -38,7 +39,7 @@ export function readWriteOptions(request: IncomingMessage): WriteOptions {
   query.finish()
   return {
     key: key ?? randomUUID(),
-    author: author ?? 'anonymous',
+    author,
     dryRun,
     waitMs: wait === undefined ? null : (timeoutMs ?? WAIT_APPLIED_MS_DEFAULT),
   }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Request, Response } from 'express'
 import { definitionKey } from '../../shared/changes.ts'
 import { sendAnswer, type Answer } from './answer.ts'
+import { noteWritten } from './audit.ts'
 import { readBody } from './body.ts'
 import { parseBody } from './body-syntax.ts'
 import { carryOutWrite, type WritePlan } from './carry-out-write.ts'
@@ -39,10 +40,12 @@ export async function runWrite(
     headers: forwardedHeaders(request),
     body: body.bytes,
     isForwarded: isForwarded(request),
+    caller: api.gate.admitted(request).caller,
     options,
     plan: async () => plan(parseBody(body.bytes, body.syntax)),
   })
   const isOver = options.dryRun || options.waitMs === null || answer.status >= 300
+  if (answer.status < 300) noteWritten(request, answer.body)
   sendAnswer(response, isOver ? answer : await withRollout(api, answer, options))
 }
 
@@ -59,6 +62,7 @@ export async function runOnLeader(
     headers: forwardedHeaders(request),
     body: body.bytes,
     isForwarded: isForwarded(request),
+    caller: api.gate.admitted(request).caller,
     isRepeatable: false,
     local: () => local(parseBody(body.bytes, body.syntax)),
   })

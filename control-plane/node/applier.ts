@@ -119,6 +119,8 @@ export class Applier {
         this.#state.applyMember(command.address)
         this.#hooks.onMembership(null)
         return [{ type: 'member', address: command.address }]
+      case 'access':
+        return this.#state.applyAccess(command.access)
       default:
         return unreachable(command)
     }

@@ -21,6 +21,7 @@ const NOTHING: StateReader = {
   hash: new ConfigHash().toHex(),
   compactedRevision: 0,
   count: 0,
+  access: null,
   get: () => undefined,
   list: () => [],
   history: () => Promise.resolve([]),

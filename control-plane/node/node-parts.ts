@@ -1,6 +1,7 @@
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type { Identity, NodeAddress, Transport } from '../ports.ts'
+import type { BootstrapPort } from './bootstrap.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 
 /** What a node is made of. Times are milliseconds. */
@@ -22,6 +23,8 @@ export type NodeParts = {
   readonly tickMs: number
   readonly heartbeatMs: number
   readonly electionMs: number
+  /** Where the first admin's token comes from; left out where nobody needs one. */
+  readonly bootstrap?: BootstrapPort
   /** The process must end: the disk failed, an invariant broke, or this node is no longer a member. */
   readonly onFatal: (error: unknown) => void
 }

@@ -1,7 +1,7 @@
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
 import { explain } from '../../shared/routing/table.ts'
 import type { Explanation, RequestView } from '../../shared/routing/types.ts'
-import type { HistoryRecord, StateReader } from '../ports.ts'
+import type { ClusterAccess, HistoryRecord, StateReader } from '../ports.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import type { Applier } from './applier.ts'
 
@@ -29,6 +29,10 @@ export class NodeState implements StateReader {
 
   get count(): number {
     return this.#applier.state.count
+  }
+
+  get access(): ClusterAccess | null {
+    return this.#applier.state.access
   }
 
   get(kind: Kind, name: string): Definition | undefined {

@@ -52,11 +52,8 @@ function parse(json: Uint8Array): unknown {
 /** The envelope only: what is inside was checked before it was proposed, and the log is checksummed. */
 function isCommand(value: unknown): value is Command {
   if (value === null || typeof value !== 'object') return false
-  const { type, operations, address } = value as {
-    readonly type?: unknown
-    readonly operations?: unknown
-    readonly address?: unknown
-  }
+  const { type, operations, address, access } = value as Readonly<Record<string, unknown>>
   if (type === 'write') return Array.isArray(operations)
+  if (type === 'access') return access !== null && typeof access === 'object'
   return type === 'member' && address !== null && typeof address === 'object'
 }

@@ -1,6 +1,11 @@
 import { assert, unreachable } from '../../shared/assert.ts'
 import { definitionKey } from '../../shared/changes.ts'
-import type { Definition, DefinitionInput, Kind } from '../../shared/definitions/kinds.ts'
+import {
+  isAccessKind,
+  type Definition,
+  type DefinitionInput,
+  type Kind,
+} from '../../shared/definitions/kinds.ts'
 import { RaftwayError, type Issue } from '../../shared/errors.ts'
 import { ISSUES_MAX, OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
 import type { Operation, WriteRequest } from '../ports.ts'
@@ -20,7 +25,8 @@ export type Expanded = {
 
 /**
  * Turns an action into operations: a list is taken as it is, `replace` and `rollback` become the puts and deletes
- * that differ, puts first. `configAtRollback` is needed for a rollback. Throws INVALID_REQUEST.
+ * that differ, puts first. Neither deletes what says who may do what, and a rollback does not touch it at all: it would
+ * bring back a token that was revoked since, or take away the one that it is made with. `configAtRollback` is needed for a rollback. Throws INVALID_REQUEST.
  */
 export function expandAction(
   action: WriteRequest['action'],
@@ -36,7 +42,10 @@ export function expandAction(
     }
     case 'rollback':
       assert(configAtRollback !== null, 'a rollback comes with the config that it asks for')
-      return withinBound(difference(config, configAtRollback.map(inputOf)), new Map())
+      return withinBound(
+        difference(config, configAtRollback.filter(isNoAccess).map(inputOf)),
+        new Map(),
+      )
     default:
       return unreachable(action)
   }
@@ -86,11 +95,15 @@ function difference(config: ConfigView, wanted: readonly DefinitionInput[]): rea
     if (current !== undefined && contentOf(current) === contentOf(definition)) continue
     operations.push({ op: 'put', definition, ifRevision: null })
   }
-  for (const { kind, name } of config.list()) {
+  for (const { kind, name } of config.list().filter(isNoAccess)) {
     if (kept.has(definitionKey(kind, name))) continue
     operations.push({ op: 'delete', kind, name, ifRevision: null })
   }
   return operations
+}
+
+function isNoAccess({ kind }: Subject): boolean {
+  return !isAccessKind(kind)
 }
 
 /** Definitions are canonical, so equal content is equal text. */

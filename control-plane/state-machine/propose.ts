@@ -122,6 +122,7 @@ export class Speculation {
       fingerprint: context.fingerprint,
       atMs: context.atMs,
       author: request.author,
+      ...(request.origin === undefined ? {} : { origin: request.origin }),
       message: request.message,
       operations: expanded.operations,
       ifConfigRevision: request.ifConfigRevision,

@@ -11,6 +11,7 @@ import {
 import type {
   AppliedChange,
   AppliedRecord,
+  ClusterAccess,
   HistoryChange,
   HistoryRecord,
   NodeAddress,
@@ -42,6 +43,7 @@ export class ReplicatedState {
   #hash: string
   #revision: number
   #compactedRevision: number
+  #access: ClusterAccess | null
   #table: RoutingTable
   /** Changes that the table does not have yet, oldest first, from `#uncompiledAt` on. */
   #uncompiled: DefinitionChange[] = []
@@ -55,6 +57,7 @@ export class ReplicatedState {
     this.#hash = parts?.hash ?? new ConfigHash().toHex()
     this.#revision = parts?.revision ?? 0
     this.#compactedRevision = parts?.compactedRevision ?? 0
+    this.#access = parts?.access ?? null
     this.#table = EMPTY_TABLE
     for (const definition of this.#definitions.list())
       this.#uncompiled.push({ op: 'put', definition })
@@ -86,6 +89,11 @@ export class ReplicatedState {
 
   get members(): ReadonlyMap<NodeId, NodeAddress> {
     return this.#members
+  }
+
+  /** How the first admin is let in; null until a leader has made it. */
+  get access(): ClusterAccess | null {
+    return this.#access
   }
 
   /**
@@ -176,6 +184,16 @@ export class ReplicatedState {
     this.#members.delete(id)
   }
 
+  /**
+   * Takes the access that a leader made, unless an earlier one stands: two leaders that each made one agree on the
+   * first. Returns what the disk must remember.
+   */
+  applyAccess(access: ClusterAccess): readonly AppliedRecord[] {
+    if (this.#access !== null) return []
+    this.#access = access
+    return [{ type: 'access', access }]
+  }
+
   /** History up to and with `upTo` is gone from disk. Never moves back, never beyond `revision`. */
   compactHistory(upTo: number): void {
     this.#compactedRevision = Math.max(this.#compactedRevision, Math.min(upTo, this.#revision))
@@ -194,9 +212,10 @@ export class ReplicatedState {
     this.#hash = hash
     const steps = changes.map(definitionChange)
     for (const step of steps) this.#uncompiled.push(step)
-    const { atMs, author, message, key, fingerprint } = command
+    const { atMs, author, origin, message, key, fingerprint } = command
     const result = { ok: true, revision, results, isRepeat: false } as const
-    const history: HistoryRecord = { revision, atMs, author, message, changes }
+    const who = origin === undefined ? { author } : { author, origin }
+    const history: HistoryRecord = { revision, atMs, ...who, message, changes }
     const written: AppliedRecord = { type: 'revision', history, hash: this.#hash }
     const remembered = this.#idempotency.remember({ key, fingerprint, result }, index)
     return {

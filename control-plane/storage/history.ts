@@ -208,8 +208,9 @@ function valueOf(key: Buffer, sealed: Buffer, path: string): unknown {
 }
 
 function recordOf(head: HistoryHead, changes: readonly HistoryChange[]): HistoryRecord {
-  const { revision, atMs, author, message } = head
-  return { revision, atMs, author, message, changes }
+  const { revision, atMs, author, origin, message } = head
+  const who = origin === undefined ? { author } : { author, origin }
+  return { revision, atMs, ...who, message, changes }
 }
 
 function compacted(revision: number, { compactedRevision }: HistoryPlace): RaftwayError {

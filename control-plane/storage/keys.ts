@@ -13,6 +13,7 @@ import type { NodeId } from '../raft/messages.ts'
 //              i <kind>/<name> 0 <revision: 8>   history of one definition; no value
 //              k <index: 8>         idempotency records
 //              p <node id: 8>       members
+//              s <name>             what the system keeps for itself, by name
 
 const META = 0x6d
 const LOG = 0x6c
@@ -29,6 +30,7 @@ export const SECTION = {
   historyIndex: 0x69,
   idempotency: 0x6b,
   members: 0x70,
+  system: 0x73,
 } as const
 
 export type Section = (typeof SECTION)[keyof typeof SECTION]
@@ -142,6 +144,10 @@ export function idempotencySuffix(index: number): Buffer {
 
 export function memberSuffix(id: NodeId): Buffer {
   return Buffer.concat([Buffer.of(SECTION.members), number64(id)])
+}
+
+export function systemSuffix(name: string): Buffer {
+  return Buffer.concat([Buffer.of(SECTION.system), Buffer.from(name)])
 }
 
 function number64(value: number): Buffer {

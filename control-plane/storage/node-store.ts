@@ -192,7 +192,7 @@ export class NodeStore {
       },
     })
     this.#identity = identity
-    this.#restored = { ...mark, members, idempotency: [], definitions: [] }
+    this.#restored = { ...mark, members, access: null, idempotency: [], definitions: [] }
   }
 
   /**

@@ -89,6 +89,7 @@ async function* records(
   }
   yield* walk(source, sectionRange(generation, SECTION.idempotency))
   yield* walk(source, sectionRange(generation, SECTION.members))
+  yield* walk(source, sectionRange(generation, SECTION.system))
 }
 
 async function* walk(

@@ -4,6 +4,7 @@ import { RaftwayError } from '../../shared/errors.ts'
 import type {
   AppliedBatch,
   AppliedRecord,
+  ClusterAccess,
   HistoryRecord,
   IdempotencyRecord,
   NodeAddress,
@@ -25,6 +26,7 @@ import {
   sectionRange,
   stateKey,
   suffixOf,
+  systemSuffix,
   type Section,
 } from './keys.ts'
 import { isWhole, seal, SEAL_BYTES, sealJson, unsealJson } from './seal.ts'
@@ -41,6 +43,8 @@ export type AppliedMark = {
 
 /** The head of a revision as history stores it: its changes are values of their own. */
 export type HistoryHead = Omit<HistoryRecord, 'changes'> & { readonly count: number }
+
+const ACCESS_SUFFIX = systemSuffix('access')
 
 /** The mark of a state in which nothing happened yet. */
 export const EMPTY_MARK: AppliedMark = {
@@ -85,6 +89,8 @@ export function recordWrites(generation: number, record: AppliedRecord): Iterabl
       return [putState(generation, idempotencySuffix(record.index), record.result)]
     case 'idempotency-forgotten':
       return [deleteState(generation, idempotencySuffix(record.index))]
+    case 'access':
+      return [putState(generation, ACCESS_SUFFIX, record.access)]
     default:
       return unreachable(record)
   }
@@ -150,7 +156,14 @@ export async function loadState(disk: Disk, generation: number): Promise<Restore
   for await (const page of sectionPages(disk, generation, SECTION.members)) {
     for (const { payload } of page) members.push(JSON.parse(payload.toString()) as NodeAddress)
   }
-  return { ...mark, members, idempotency, definitions }
+  const access = await loadAccess(disk, generation)
+  return { ...mark, members, access, idempotency, definitions }
+}
+
+async function loadAccess(disk: Disk, generation: number): Promise<ClusterAccess | null> {
+  const sealed = await disk.get(stateKey(generation, ACCESS_SUFFIX))
+  if (sealed === null) return null
+  return unsealJson(ACCESS_SUFFIX, sealed, `the access record in ${disk.path}`) as ClusterAccess
 }
 
 type Stored = { readonly suffix: Buffer; readonly payload: Buffer }

@@ -54,9 +54,14 @@ export class TestWatch {
   #taken = 0
 
   /** Resolves when the head is in. */
-  static async open(base: string, query = ''): Promise<TestWatch> {
+  static async open(
+    base: string,
+    query = '',
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<TestWatch> {
     const watch = new TestWatch()
     const reply = await request(`${base}/v1/watch${query}`, {
+      headers,
       signal: watch.#abort.signal,
       bodyTimeout: 0,
       dispatcher: new Agent({ connections: 1 }),

@@ -4,6 +4,7 @@ import { RaftwayError } from '../../../shared/errors.ts'
 import { canonicalJson } from '../../../shared/canonical-json.ts'
 import type {
   AppliedChange,
+  ClusterAccess,
   ClusterStatus,
   ControlPlane,
   GatewayStatus,
@@ -78,6 +79,11 @@ export class LoneCluster {
       clearTimeout(timer)
       this.#waiting.delete(resolve)
     }
+  }
+
+  /** What a leader makes once, on every node. */
+  grantAccess(access: ClusterAccess): void {
+    for (const node of this.nodes) node.replica.applyAccess(access)
   }
 
   append(command: WriteCommand): void {
@@ -303,6 +309,7 @@ export class LoneNode implements ControlPlane {
       hash,
       compactedRevision,
       members: [],
+      access: other.replica.access,
       idempotency: [],
       definitions: other.replica.list(),
     })

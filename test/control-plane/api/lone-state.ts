@@ -3,7 +3,7 @@ import { KIND_NAMES, type Definition, type Kind } from '../../../shared/definiti
 import { RaftwayError } from '../../../shared/errors.ts'
 import { explain } from '../../../shared/routing/table.ts'
 import type { Explanation, RequestView } from '../../../shared/routing/types.ts'
-import type { HistoryRecord, StateReader } from '../../../control-plane/ports.ts'
+import type { ClusterAccess, HistoryRecord, StateReader } from '../../../control-plane/ports.ts'
 import type { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 
 /** The applied state of one node of a LoneCluster; the cluster keeps one history for all of them, in memory. */
@@ -33,6 +33,10 @@ export class LoneState implements StateReader {
 
   get count(): number {
     return this.#replica().count
+  }
+
+  get access(): ClusterAccess | null {
+    return this.#replica().access
   }
 
   get(kind: Kind, name: string): Definition | undefined {

@@ -101,6 +101,7 @@ export function restoredOf(
     hash: state.hash,
     compactedRevision: state.compactedRevision,
     members: [],
+    access: null,
     idempotency: [],
     definitions: state.list(),
     ...more,

@@ -1,0 +1,70 @@
+import { BOOTSTRAP_NAME } from '../../shared/definitions/access.ts'
+import type { Logger } from '../../shared/logger.ts'
+import { formatToken, hashOfSecret } from '../../shared/token-text.ts'
+import type { Clock } from '../clock.ts'
+import type { RawNode } from '../raft/raw-node.ts'
+import { encodeCommand } from '../state-machine/command.ts'
+import type { Applier } from './applier.ts'
+
+/** Where the first admin's token comes from, and where it is told. */
+export type BootstrapPort = {
+  /** 256 bits of chance as base64url; another one at every call. */
+  newSecret(): string
+  /** Of the cluster authority's certificate; empty without one. */
+  fingerprint(): string
+  /** The token, once and nowhere else: it can never be asked for again. */
+  announce(token: string): void
+}
+
+const CHECK_MS = 100
+
+type Parts = {
+  /** Null: this cluster is never asked for one. */
+  readonly port: BootstrapPort | null
+  readonly raw: RawNode
+  readonly applier: Applier
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly wake: () => void
+}
+
+/**
+ * Makes the token of the first admin, on the leader that finds none in the state. It is told before it is proposed: a
+ * leader that dies in between has told of a token that is void, and the next one tells of another. The other way round
+ * there could be a token that nobody was ever told.
+ */
+export class Bootstrap {
+  readonly #parts: Parts
+  /** The term in which this node proposed one: once is enough, the log loses nothing within a term. */
+  #proposedIn = 0
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  /** Looks now and then whether this node is to make one. Returns the way to stop. */
+  begin(): () => void {
+    const { port, clock } = this.#parts
+    return port === null ? () => {} : clock.every(CHECK_MS, () => this.#check(port))
+  }
+
+  #check(port: BootstrapPort): void {
+    const { raw, applier, clock, logger, wake } = this.#parts
+    // Only with an entry of its own term applied does a leader know that there is none (Raft thesis 6.4).
+    const isSure = raw.role === 'leader' && applier.term === raw.term
+    if (!isSure || applier.state.access !== null) return
+    if (this.#proposedIn === raw.term) return
+    const secret = port.newSecret()
+    const fingerprint = port.fingerprint()
+    port.announce(formatToken({ letter: 't', name: BOOTSTRAP_NAME, secret, fingerprint }))
+    const access = {
+      bootstrapHash: hashOfSecret(secret),
+      forwardingSecret: port.newSecret(),
+      atMs: clock.now(),
+    }
+    if (raw.propose([encodeCommand({ type: 'access', access })]) !== 'ok') return
+    this.#proposedIn = raw.term
+    logger.info({ audit: true, action: 'bootstrap-token-made' }, 'the bootstrap token was made')
+    wake()
+  }
+}

@@ -15,7 +15,13 @@ export function snapshotCalls(api: ApiContext): Call[] {
     {
       path: '/v1/snapshot',
       isOpenEnded: true,
-      methods: { get: (request, response) => desk.serve(request, response) },
+      methods: {
+        get: {
+          // Everything is in it: hashes of tokens, sealed secrets, what nodes vouch for callers with.
+          need: { right: 'operate' },
+          handle: (request, response) => desk.serve(request, response),
+        },
+      },
     },
   ]
 }

@@ -18,42 +18,29 @@ export type BootstrapPort = {
 
 const CHECK_MS = 100
 
-type Parts = {
-  /** Null: this cluster is never asked for one. */
-  readonly port: BootstrapPort | null
+/**
+ * Makes the token of the first admin, on the leader that finds none in the state. Returns the way to stop.
+ *
+ * It is told before it is proposed: a leader that dies in between has told of a token that is void, and the next one
+ * tells of another. The other way round there could be a token that nobody was ever told. The entry is on its way with
+ * the next turn of the loop, and a tick later at most.
+ */
+export function keepBootstrapped(parts: {
+  /** Left out where nobody needs a token. */
+  readonly bootstrap?: BootstrapPort
   readonly raw: RawNode
   readonly applier: Applier
   readonly clock: Clock
   readonly logger: Logger
-  readonly wake: () => void
-}
-
-/**
- * Makes the token of the first admin, on the leader that finds none in the state. It is told before it is proposed: a
- * leader that dies in between has told of a token that is void, and the next one tells of another. The other way round
- * there could be a token that nobody was ever told.
- */
-export class Bootstrap {
-  readonly #parts: Parts
-  /** The term in which this node proposed one: once is enough, the log loses nothing within a term. */
-  #proposedIn = 0
-
-  constructor(parts: Parts) {
-    this.#parts = parts
-  }
-
-  /** Looks now and then whether this node is to make one. Returns the way to stop. */
-  begin(): () => void {
-    const { port, clock } = this.#parts
-    return port === null ? () => {} : clock.every(CHECK_MS, () => this.#check(port))
-  }
-
-  #check(port: BootstrapPort): void {
-    const { raw, applier, clock, logger, wake } = this.#parts
+}): () => void {
+  const { bootstrap: port, raw, applier, clock, logger } = parts
+  if (port === undefined) return () => {}
+  // Once a term is enough: within it the log loses nothing.
+  let proposedIn = 0
+  return clock.every(CHECK_MS, () => {
     // Only with an entry of its own term applied does a leader know that there is none (Raft thesis 6.4).
     const isSure = raw.role === 'leader' && applier.term === raw.term
-    if (!isSure || applier.state.access !== null) return
-    if (this.#proposedIn === raw.term) return
+    if (!isSure || applier.state.access !== null || proposedIn === raw.term) return
     const secret = port.newSecret()
     const fingerprint = port.fingerprint()
     port.announce(formatToken({ letter: 't', name: BOOTSTRAP_NAME, secret, fingerprint }))
@@ -63,8 +50,7 @@ export class Bootstrap {
       atMs: clock.now(),
     }
     if (raw.propose([encodeCommand({ type: 'access', access })]) !== 'ok') return
-    this.#proposedIn = raw.term
+    proposedIn = raw.term
     logger.info({ audit: true, action: 'bootstrap-token-made' }, 'the bootstrap token was made')
-    wake()
-  }
+  })
 }

@@ -20,7 +20,7 @@ import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
 import { Applier, membersOf, type ApplierHooks } from './applier.ts'
 import { Audience } from './audience.ts'
-import { Bootstrap } from './bootstrap.ts'
+import { keepBootstrapped } from './bootstrap.ts'
 import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
@@ -400,14 +400,7 @@ export class Node implements ControlPlane, PeerHandler {
         this.#reads.onTick()
         this.#loop.wake()
       }),
-      new Bootstrap({
-        port: this.#parts.bootstrap ?? null,
-        raw: this.#raw,
-        applier: this.#applier,
-        clock,
-        logger: this.#parts.logger,
-        wake: () => this.#loop.wake(),
-      }).begin(),
+      keepBootstrapped({ ...this.#parts, raw: this.#raw, applier: this.#applier }),
       clock.every(LEARNER_CHECK_MS, () => {
         if (this.isLeader) this.#membership.checkLearners()
         void this.#snapshots.dropUnused(this.#applier.index)

@@ -53,6 +53,7 @@ const MAY: Readonly<Record<string, readonly RoleName[] | 'open'>> = {
   'GET /v1/history': READERS,
   'GET /v1/diff': READERS,
   'POST /v1/rollback': WRITERS,
+  'GET /v1/snapshot': NOBODY_ELSE,
   'GET /v1/cluster': EVERYBODY,
   'POST /v1/cluster/members': NOBODY_ELSE,
   'DELETE /v1/cluster/members/{name}': NOBODY_ELSE,
@@ -440,7 +441,9 @@ describe('failed attempts', () => {
       for (let i = 0; i < ATTEMPTS_BURST + 5; i++) {
         statuses.push((await callAs(wrong, own.url(0), 'GET /v1/apis')).status)
       }
-      expect(statuses.slice(0, ATTEMPTS_BURST)).toEqual(new Array(ATTEMPTS_BURST).fill(401))
+      expect(statuses.slice(0, ATTEMPTS_BURST)).toEqual(
+        Array.from({ length: ATTEMPTS_BURST }, () => 401),
+      )
       const last = await callAs(wrong, own.url(0), 'GET /v1/apis')
       expectRefusal(last, 429, 'TOO_MANY_ATTEMPTS')
       expect(Number(last.headers['retry-after'])).toBeGreaterThan(0)

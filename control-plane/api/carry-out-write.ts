@@ -105,14 +105,14 @@ function kindsOf(action: WritePlan['action']): ReadonlySet<Kind> {
   }
 }
 
-/** What was acknowledged here can be read here. TIMEOUT if this node lags behind the leader for too long. */
+/** What was acknowledged here can be read here. TIMEOUT if this node lags behind the leader for too long, or stops. */
 async function catchUp(api: WriteContext, answer: Answer): Promise<void> {
   const { revision } = answer
   if (api.plane.state.revision >= revision) return
   try {
     await api.plane.waitForRevision(revision, api.bounds.catchUpMs)
   } catch (error) {
-    if (!isRaftwayError(error, 'TIMEOUT')) throw error
+    // Whatever went wrong here, the write stands: no error may say that it does not.
     const detail = `The write is committed as revision ${revision}, but this node has not applied it yet.`
     throw new RaftwayError('TIMEOUT', detail, { cause: error, extra: { revision } })
   }

@@ -90,12 +90,13 @@ export class Forwarder {
     let pauseMs = FORWARD_RETRY_MS_MIN
     for (;;) {
       const attempt = await this.#attempt(call, deadline).catch((error: unknown) => {
-        // A node that cannot carry out the repeat knows nothing of the attempts before.
-        throw isUncertain && !isAnswer(error) ? failure(true, describeError(error)) : error
+        throw isUncertain && leavesOpen(statusOf(error))
+          ? failure(true, describeError(error))
+          : error
       })
       if (attempt.type === 'answered') {
         const { status } = attempt.answer
-        if (isUncertain && status >= 500) throw failure(true, `status ${status}`)
+        if (isUncertain && leavesOpen(status)) throw failure(true, `status ${status}`)
         return attempt.answer
       }
       if (attempt.type === 'no-leader') throw failure(isUncertain, attempt.reason)
@@ -233,9 +234,19 @@ function isNeverSent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && NEVER_SENT.has(String(error.code))
 }
 
-/** Whether an error says what stands, rather than what the node is not able to. */
-function isAnswer(error: unknown): boolean {
-  return isRaftwayError(error) && ERROR_CODES[error.code].status < 500
+/**
+ * Whether the refusal of a repeat says nothing of the attempt before it: by a node that could not carry it out, or by
+ * what stands now, while that attempt may still be on its way to where it would be carried out. What is wrong with the
+ * request itself was wrong the first time.
+ */
+function leavesOpen(status: number): boolean {
+  return status >= 300 && !FAULTS_OF_REQUEST.includes(status)
+}
+
+const FAULTS_OF_REQUEST: readonly number[] = [400, 413, 415, 422]
+
+function statusOf(error: unknown): number {
+  return isRaftwayError(error) ? ERROR_CODES[error.code].status : 500
 }
 
 function failure(isUncertain: boolean, reason: string): RaftwayError {

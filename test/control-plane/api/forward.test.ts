@@ -2,7 +2,7 @@
 /* oxlint-disable vitest/valid-expect */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { RaftwayError } from '../../../shared/errors.ts'
+import { RaftwayError, type ErrorCode } from '../../../shared/errors.ts'
 import { apiSpec, call, until, type Reply } from '../../conformance/api-client.ts'
 import { startCluster, type Running } from './start.ts'
 
@@ -129,7 +129,9 @@ test('a write that may have happened before every leader was lost says so', asyn
 })
 
 test('what may have happened is not called off by a node that refuses the repeat', async () => {
-  for (const code of ['STOPPING', 'OVERLOADED', 'TIMEOUT'] as const) {
+  // The last two judge what stands now, and the first attempt may still be on its way.
+  const codes = ['STOPPING', 'OVERLOADED', 'TIMEOUT', 'REVISION_CONFLICT', 'DEFINITION_NOT_FOUND']
+  for (const code of codes as ErrorCode[]) {
     running.cluster.lead(running.node(0))
     running.node(0).afterWrite = () => {
       running.cluster.lead(running.node(1))
@@ -141,7 +143,7 @@ test('what may have happened is not called off by a node that refuses the repeat
     // Through the second leader itself, and through a node that forwards to it.
     for (const at of [1, 2]) {
       running.cluster.lead(running.node(0))
-      const reply = await put(at, `a-${code.toLowerCase()}-${at}`)
+      const reply = await put(at, `a-${code.toLowerCase().replaceAll('_', '-')}-${at}`)
       expect([code, at, reply.body.code]).toEqual([code, at, 'WRITE_UNCERTAIN'])
     }
   }
@@ -220,6 +222,14 @@ test('a node that lags behind its own acknowledgement says so instead', async ()
   expect([stale.status, stale.headers['raftway-revision']]).toEqual([404, '0'])
   running.node(1).release()
   expect((await call(running.url(1), 'GET /v1/apis/a')).status).toBe(200)
+})
+
+test('a write that stands is not denied by the node that stops before it has applied it', async () => {
+  running.node(1).hold()
+  running.node(1).waitForRevision = () =>
+    Promise.reject(new RaftwayError('STOPPING', 'this node is stopping'))
+  const reply = await put(1, 'a')
+  expect(reply.body).toMatchObject({ status: 504, code: 'TIMEOUT', revision: 1 })
 })
 
 test('a stale read asks nobody', async () => {

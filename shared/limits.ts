@@ -87,6 +87,13 @@ export const API_HEADERS_MS_MAX = 10_000
 export const API_REQUEST_MS_MAX = 60_000
 /** How long what a refused client still sends is thrown away, so that it can read the refusal. */
 export const API_LINGER_MS_MAX = 2_000
+/** What is read without the web framework: larger heads and bodies are left to it. */
+export const API_FAST_HEAD_BYTES_MAX = 4 * KIB
+export const API_FAST_BODY_BYTES_MAX = 1 * MIB
+/** Bytes of requests that wait for those before them on one connection. */
+export const API_FAST_REQUEST_BYTES_MAX = API_FAST_HEAD_BYTES_MAX + API_FAST_BODY_BYTES_MAX
+/** Forwarded calls under way on one connection. */
+export const API_FAST_PIPELINE_MAX = 256
 export const API_CLOSE_MS_MAX = 5_000
 export const READ_BARRIER_MS_MAX = 5_000
 /** Connections to the leader for forwarded calls. */

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { HotResponse } from './hot-response.ts'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
 
@@ -14,7 +15,7 @@ export type Answer = {
 }
 
 /** Sends a whole answer. */
-export function sendAnswer(response: ServerResponse, answer: Answer): void {
+export function sendAnswer(response: ServerResponse | HotResponse, answer: Answer): void {
   const { body } = answer
   const content = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body))
   response.statusCode = answer.status

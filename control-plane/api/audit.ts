@@ -1,15 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { isRaftwayError } from '../../shared/errors.ts'
 import { AUDIT_NAMES_MAX } from '../../shared/limits.ts'
 import { callerName } from '../access/caller.ts'
 import type { Need } from '../access/rights.ts'
 import type { ApiContext } from './context.ts'
+import type { ApiResponse, RequestHead } from './exchange.ts'
 import { addressOf, type Admitted } from './gate.ts'
 
 /** What a call turned out to be about, for the audit log. */
 type Notes = { names: readonly string[]; count: number }
 
-const notesOf = new WeakMap<IncomingMessage, Notes>()
+const notesOf = new WeakMap<RequestHead, Notes>()
 
 /** Rights whose use is written down. */
 const AUDITED = ['write', 'replace', 'operate']
@@ -24,7 +24,7 @@ export function isAudited(need: Need): boolean {
 
 /** Notes which definitions a write was about, from its answer. */
 export function noteWritten(
-  request: IncomingMessage,
+  request: RequestHead,
   body: Readonly<Record<string, unknown>> | Buffer,
 ): void {
   const members = Buffer.isBuffer(body) ? parsed(body) : body
@@ -45,7 +45,7 @@ export function noteWritten(
  */
 export function auditCall(
   api: ApiContext,
-  exchange: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  exchange: { readonly request: RequestHead; readonly response: ApiResponse },
   action: string,
 ): void {
   const { request, response } = exchange
@@ -69,7 +69,7 @@ export function auditCall(
 /** Writes down a call that was refused for who made it. */
 export function auditRefusal(
   api: ApiContext,
-  request: IncomingMessage,
+  request: RequestHead,
   refused: { readonly action: string; readonly error: unknown; readonly admitted: Admitted | null },
 ): void {
   const { action, error, admitted } = refused
@@ -78,7 +78,7 @@ export function auditRefusal(
   api.logger.warn({ ...fields, reason: error.message }, 'a call was refused')
 }
 
-function whoAndWhat(request: IncomingMessage, admitted: Admitted | null, action: string): object {
+function whoAndWhat(request: RequestHead, admitted: Admitted | null, action: string): object {
   const [path = ''] = (request.url ?? '').split('?')
   const caller = admitted?.caller ?? null
   return {

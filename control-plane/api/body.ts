@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { RaftwayError } from '../../shared/errors.ts'
 import { API_LINGER_MS_MAX } from '../../shared/limits.ts'
 import type { BodySyntax } from './body-syntax.ts'
+import { HotRequest } from './hot-request.ts'
 
 const EMPTY = Buffer.alloc(0)
 
@@ -12,16 +13,20 @@ export type RawBody = { readonly bytes: Buffer; readonly syntax: BodySyntax }
  * Takes in the body of a request. UNSUPPORTED_MEDIA_TYPE; BODY_TOO_LARGE from Content-Length before anything is
  * read, or as soon as a body without it has grown past `bytesMax`; MALFORMED_BODY when the client went away.
  */
-export async function readBody(request: IncomingMessage, bytesMax: number): Promise<RawBody> {
+export async function readBody(
+  request: IncomingMessage | HotRequest,
+  bytesMax: number,
+): Promise<RawBody> {
   if (isTooLarge(request, bytesMax)) throw tooLarge(bytesMax)
   const isEmpty = !hasBody(request)
   if (isEmpty) return { bytes: EMPTY, syntax: 'json' }
   const syntax = syntaxOf(request)
+  if (request instanceof HotRequest) return { bytes: request.body, syntax }
   return { bytes: await collect(request, bytesMax), syntax }
 }
 
 /** Whether the head alone says that the body is over the limit. */
-export function isTooLarge(request: IncomingMessage, bytesMax: number): boolean {
+export function isTooLarge(request: Pick<IncomingMessage, 'headers'>, bytesMax: number): boolean {
   return Number(request.headers['content-length'] ?? 0) > bytesMax
 }
 
@@ -46,12 +51,12 @@ export function lingerAfterRefusal(
   request.resume()
 }
 
-function hasBody(request: IncomingMessage): boolean {
+function hasBody(request: Pick<IncomingMessage, 'headers'>): boolean {
   const { headers } = request
   return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 }
 
-function syntaxOf(request: IncomingMessage): BodySyntax {
+function syntaxOf(request: Pick<IncomingMessage, 'headers'>): BodySyntax {
   const coding = request.headers['content-encoding']
   if (coding !== undefined && coding !== 'identity') {
     throw new RaftwayError('UNSUPPORTED_MEDIA_TYPE', `Content-Encoding ${coding} is not supported.`)

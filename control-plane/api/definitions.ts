@@ -1,4 +1,3 @@
-import type { Request, Response } from 'express'
 import { KIND_NAMES, KINDS, type Definition, type Kind } from '../../shared/definitions/kinds.ts'
 import { parseDefinition, withRevision } from '../../shared/definitions/parse.ts'
 import { redact } from '../../shared/definitions/redact.ts'
@@ -6,47 +5,47 @@ import { RaftwayError } from '../../shared/errors.ts'
 import { LABEL_FILTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../../shared/limits.ts'
 import type { OperationResult } from '../ports.ts'
 import { sendAnswer, type Answer } from './answer.ts'
-import { pathName, type Call } from './calls.ts'
+import { pathName, type Call, type HotCall } from './calls.ts'
 import type { ApiContext } from './context.ts'
+import type { ApiRequest, ApiResponse } from './exchange.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 import { readGuard, type Guard } from './write-options.ts'
 import type { WritePlan } from './carry-out-write.ts'
 import { runWrite } from './writes.ts'
 
-/** `/v1/apis`, `/v1/apis/{name}` and the same for every other kind. */
-export function definitionCalls(api: ApiContext): Call[] {
-  return KIND_NAMES.flatMap((kind) => {
-    const collection = `/v1/${KINDS[kind].plural}`
-    return [
-      {
-        path: `${collection}/{name}`,
-        methods: {
-          get: {
-            need: { right: 'read', kind },
-            handle: (request, response) => getDefinition(api, kind, request, response),
-          },
-          put: {
-            need: { right: 'write', kind },
-            handle: (request, response) => putDefinition(api, kind, request, response),
-          },
-          delete: {
-            need: { right: 'write', kind },
-            handle: (request, response) => deleteDefinition(api, kind, request, response),
-          },
-        },
+/** `/v1/apis/{name}` and the same for every other kind. */
+export function definitionCalls(api: ApiContext): HotCall[] {
+  return KIND_NAMES.map((kind) => ({
+    path: `/v1/${KINDS[kind].plural}/{name}`,
+    methods: {
+      get: {
+        need: { right: 'read', kind },
+        handle: (request, response) => getDefinition(api, kind, request, response),
       },
-      {
-        path: collection,
-        methods: {
-          get: {
-            need: { right: 'read', kind },
-            handle: (request, response) => listDefinitions(api, kind, request, response),
-          },
-        },
+      put: {
+        need: { right: 'write', kind },
+        handle: (request, response) => putDefinition(api, kind, request, response),
       },
-    ] satisfies Call[]
-  })
+      delete: {
+        need: { right: 'write', kind },
+        handle: (request, response) => deleteDefinition(api, kind, request, response),
+      },
+    },
+  }))
+}
+
+/** `/v1/apis` and the same for every other kind. */
+export function collectionCalls(api: ApiContext): Call[] {
+  return KIND_NAMES.map((kind) => ({
+    path: `/v1/${KINDS[kind].plural}`,
+    methods: {
+      get: {
+        need: { right: 'read', kind },
+        handle: (request, response) => listDefinitions(api, kind, request, response),
+      },
+    },
+  }))
 }
 
 /** The strong validator of a definition: its own revision. */
@@ -57,8 +56,8 @@ function entityTag(definition: Definition): string {
 function putDefinition(
   api: ApiContext,
   kind: Kind,
-  request: Request,
-  response: Response,
+  request: ApiRequest,
+  response: ApiResponse,
 ): Promise<void> {
   const name = pathName(request)
   const guard = readGuard(request)
@@ -95,8 +94,8 @@ function putDefinition(
 function deleteDefinition(
   api: ApiContext,
   kind: Kind,
-  request: Request,
-  response: Response,
+  request: ApiRequest,
+  response: ApiResponse,
 ): Promise<void> {
   const name = pathName(request)
   const guard = readGuard(request)
@@ -126,8 +125,8 @@ function deleteDefinition(
 async function getDefinition(
   api: ApiContext,
   kind: Kind,
-  request: Request,
-  response: Response,
+  request: ApiRequest,
+  response: ApiResponse,
 ): Promise<void> {
   const name = pathName(request)
   const query = new Query(request.url, [CONSISTENCY])
@@ -158,8 +157,8 @@ async function getDefinition(
 async function listDefinitions(
   api: ApiContext,
   kind: Kind,
-  request: Request,
-  response: Response,
+  request: ApiRequest,
+  response: ApiResponse,
 ): Promise<void> {
   const query = new Query(request.url, ['limit', 'cursor', 'label', CONSISTENCY])
   const limit = query.integer('limit', { min: 1, max: PAGE_ITEMS_MAX }) ?? PAGE_ITEMS_DEFAULT

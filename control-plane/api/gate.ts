@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { STREAM_EXPIRY_CHECK_MS, TOKEN_CATCH_UP_MS_MAX } from '../../shared/limits.ts'
@@ -23,6 +22,7 @@ import {
 } from '../access/verify-token.ts'
 import type { Clock } from '../clock.ts'
 import type { AppliedChange, ControlPlane } from '../ports.ts'
+import type { RequestHead } from './exchange.ts'
 
 /** Whom a certificate of the cluster's authority names. */
 type Peer = {
@@ -40,7 +40,7 @@ export type AccessOptions = {
   readonly isLoopback: boolean
   readonly hasOpenMetrics: boolean
   /** Who is on the other end of the connection, by its certificate; null without one. */
-  readonly peerOf: (request: IncomingMessage) => Peer | null
+  readonly peerOf: (request: RequestHead) => Peer | null
 }
 
 /** The door of tests and of nodes that only this machine reaches. */
@@ -81,7 +81,7 @@ export class Gate {
   readonly #clock: Clock
   readonly #options: AccessOptions
   readonly #attempts = new Attempts()
-  readonly #admitted = new WeakMap<IncomingMessage, Admitted>()
+  readonly #admitted = new WeakMap<RequestHead, Admitted>()
   readonly #streams = new Set<Stream>()
   readonly #stops: (() => void)[]
   /** Names of revoked tokens; null when revocations have changed since. */
@@ -110,7 +110,7 @@ export class Gate {
    * Lets a call in, or throws UNAUTHENTICATED, FORBIDDEN, TOO_MANY_ATTEMPTS, NOT_LEADER. A promise only when a token is
    * not known here: it may have been made on another node a moment ago.
    */
-  admit(request: IncomingMessage, need: Need): Admitted | Promise<Admitted> {
+  admit(request: RequestHead, need: Need): Admitted | Promise<Admitted> {
     const vouched = request.headers[CALLER_HEADER]
     if (vouched !== undefined) {
       return this.#allow(request, need, this.#vouchedFor(request, String(vouched)))
@@ -125,19 +125,19 @@ export class Gate {
   }
 
   /** Who made a call that was let in. */
-  admitted(request: IncomingMessage): Admitted {
+  admitted(request: RequestHead): Admitted {
     const admitted = this.#admitted.get(request)
     if (admitted !== undefined) return admitted
     throw new RaftwayError('INTERNAL', 'A call was carried out that nobody let in.')
   }
 
   /** The same of a call that was refused: null when nobody knows. */
-  whoever(request: IncomingMessage): Admitted | null {
+  whoever(request: RequestHead): Admitted | null {
     return this.#admitted.get(request) ?? null
   }
 
   /** Ends an open stream, by `end`, when its caller would no longer be let in. Returns the way to forget it. */
-  watchOver(request: IncomingMessage, end: Stream['end']): () => void {
+  watchOver(request: RequestHead, end: Stream['end']): () => void {
     const { refusal } = this.admitted(request)
     if (refusal === null) return () => {}
     const stream = { refusal, end }
@@ -150,7 +150,7 @@ export class Gate {
     this.#streams.clear()
   }
 
-  #allow(request: IncomingMessage, need: Need, admitted: Admitted): Admitted {
+  #allow(request: RequestHead, need: Need, admitted: Admitted): Admitted {
     // Noted first: whoever is refused is named in the audit log.
     this.#note(request, admitted)
     const missing = missingRight(admitted.caller, need)
@@ -164,16 +164,12 @@ export class Gate {
     )
   }
 
-  #note(request: IncomingMessage, admitted: Admitted): Admitted {
+  #note(request: RequestHead, admitted: Admitted): Admitted {
     this.#admitted.set(request, admitted)
     return admitted
   }
 
-  #byToken(
-    request: IncomingMessage,
-    need: Need,
-    text: string | null,
-  ): Admitted | Promise<Admitted> {
+  #byToken(request: RequestHead, need: Need, text: string | null): Admitted | Promise<Admitted> {
     if (text === null) throw this.#failed(request, 'malformed')
     if (this.#plane.identity === null) {
       throw new RaftwayError(
@@ -189,11 +185,7 @@ export class Gate {
   }
 
   /** What this node does not know may have been written elsewhere. It costs what a read costs. */
-  async #byTokenOnceCaughtUp(
-    request: IncomingMessage,
-    need: Need,
-    text: string,
-  ): Promise<Admitted> {
+  async #byTokenOnceCaughtUp(request: RequestHead, need: Need, text: string): Promise<Admitted> {
     try {
       await this.#plane.readBarrier(TOKEN_CATCH_UP_MS_MAX)
     } catch (error) {
@@ -205,7 +197,7 @@ export class Gate {
     return this.#allow(request, need, this.#holding(request, verified.holder))
   }
 
-  #holding(request: IncomingMessage, holder: TokenHolder): Admitted {
+  #holding(request: RequestHead, holder: TokenHolder): Admitted {
     const { name, role, kinds } = holder
     const address = addressOf(request)
     return {
@@ -218,7 +210,7 @@ export class Gate {
     }
   }
 
-  #byConnection(request: IncomingMessage): Admitted {
+  #byConnection(request: RequestHead): Admitted {
     const address = addressOf(request)
     const peer = this.#options.peerOf(request)
     if (peer !== null && !peer.isRevoked()) {
@@ -235,7 +227,7 @@ export class Gate {
     throw new RaftwayError('UNAUTHENTICATED', 'The call carries no token.')
   }
 
-  #vouchedFor(request: IncomingMessage, header: string): Admitted {
+  #vouchedFor(request: RequestHead, header: string): Admitted {
     const isNode = this.#options.peerOf(request)?.role === 'node'
     const secret = this.#plane.state.access?.forwardingSecret ?? null
     if (!isNode && secret === null) {
@@ -253,7 +245,7 @@ export class Gate {
     throw this.#failed(request, 'malformed')
   }
 
-  #failed(request: IncomingMessage, reason: TokenRefusal): RaftwayError {
+  #failed(request: RequestHead, reason: TokenRefusal): RaftwayError {
     // Who has the right secret guesses nothing.
     if (reason === 'expired' || reason === 'revoked')
       return new RaftwayError('UNAUTHENTICATED', `${wordsFor(reason, null)}.`)
@@ -267,7 +259,7 @@ export class Gate {
     return new RaftwayError('UNAUTHENTICATED', `${wordsFor(reason, null)}.`)
   }
 
-  #waitMs(request: IncomingMessage): number {
+  #waitMs(request: RequestHead): number {
     return this.#attempts.waitMs(addressOf(request), this.#clock.monotonic())
   }
 
@@ -275,7 +267,7 @@ export class Gate {
    * A browser on this machine carries out what pages of others ask of it. It says so in Sec-Fetch-Site, and a page that
    * had its own name point here (DNS rebinding) gives itself away by that name: no name without a dot can be had.
    */
-  #isForeignPage({ headers }: IncomingMessage): boolean {
+  #isForeignPage({ headers }: RequestHead): boolean {
     const site = headers['sec-fetch-site']
     if (site !== undefined && site !== 'none' && site !== 'same-origin') return true
     if (!this.#options.isLoopback || headers.host === undefined) return false
@@ -314,7 +306,7 @@ export class Gate {
 }
 
 /** Where a request came from; an IPv4 address as such, also on a socket of both families. */
-export function addressOf(request: IncomingMessage): string {
+export function addressOf(request: RequestHead): string {
   return (request.socket.remoteAddress ?? '').replace(/^::ffff:(?=[\d.]+$)/, '')
 }
 

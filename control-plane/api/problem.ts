@@ -10,6 +10,7 @@ import {
   type Issue,
 } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { HotResponse } from './hot-response.ts'
 
 /** Seconds after which a refused call may be tried again: an election is over by then. */
 const RETRY_AFTER_SECONDS = '1'
@@ -34,7 +35,7 @@ export function problemOf(error: unknown): Problem {
 }
 
 /** Answers with the problem document of `error`. The connection ends if the head was sent before. */
-export function sendProblem(response: ServerResponse, error: unknown): void {
+export function sendProblem(response: ServerResponse | HotResponse, error: unknown): void {
   if (response.headersSent) {
     response.destroy()
     return

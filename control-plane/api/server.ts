@@ -4,6 +4,7 @@ import { RaftwayError } from '../../shared/errors.ts'
 import {
   API_CLOSE_MS_MAX,
   API_CONNECTIONS_MAX,
+  API_FAST_BODY_BYTES_MAX,
   API_HEAD_BYTES_MAX,
   API_HEADERS_MS_MAX,
   API_REQUEST_MS_MAX,
@@ -12,10 +13,11 @@ import {
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type { ControlPlane } from '../ports.ts'
-import { createApp } from './app.ts'
+import { createApp, createHotCalls } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
 import { Forwarder } from './forward.ts'
+import { Front } from './front.ts'
 import { Gate, OPEN_ACCESS, type AccessOptions } from './gate.ts'
 import { GatewayRegistry } from './gateway-registry.ts'
 import { metricsSource } from './health.ts'
@@ -75,6 +77,13 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     if (!isTooLarge(request, api.bounds.bodyBytesMax)) response.writeContinue()
     server.emit('request', request, response)
   })
+  const hot = createHotCalls(api)
+  const front = new Front({
+    server,
+    bodyBytesMax: Math.min(api.bounds.bodyBytesMax, API_FAST_BODY_BYTES_MAX),
+    takes: (request) => hot.takes(request),
+    serve: (request, response) => hot.serve(request, response),
+  })
   server.on('clientError', (error, socket) => {
     if (!socket.writable) return
     socket.end(refusalOfMalformed(error, api.plane.state.revision))
@@ -92,7 +101,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     url: `http://${host}:${port}`,
     port,
     close() {
-      closing ??= closeAll(server, room)
+      closing ??= closeAll({ server, front, room })
       return closing
     },
   }
@@ -154,15 +163,30 @@ function listen(server: Server, options: ApiOptions): Promise<void> {
   return promise
 }
 
-async function closeAll(server: Server, room: Room): Promise<void> {
+async function closeAll({
+  server,
+  front,
+  room,
+}: {
+  readonly server: Server
+  readonly front: Front
+  readonly room: Room
+}): Promise<void> {
+  const closeIdle = (): void => {
+    server.closeIdleConnections()
+    front.closeIdleConnections()
+  }
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve())
   })
   room.stop()
-  server.closeIdleConnections()
+  closeIdle()
   // A connection whose last answer is on its way becomes idle a little later.
-  const sweep = setInterval(() => server.closeIdleConnections(), CLOSE_SWEEP_MS)
-  const timer = setTimeout(() => server.closeAllConnections(), API_CLOSE_MS_MAX)
+  const sweep = setInterval(closeIdle, CLOSE_SWEEP_MS)
+  const timer = setTimeout(() => {
+    server.closeAllConnections()
+    front.closeAllConnections()
+  }, API_CLOSE_MS_MAX)
   await closed
   clearInterval(sweep)
   clearTimeout(timer)

@@ -1,13 +1,13 @@
-import type { IncomingMessage } from 'node:http'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
 import { redact } from '../../shared/definitions/redact.ts'
 import { mayRead } from '../access/rights.ts'
 import type { ApiContext } from './context.ts'
+import type { RequestHead } from './exchange.ts'
 
 /** Whether the caller may see anything of a kind. */
 export function kindFilter(
   api: Pick<ApiContext, 'gate'>,
-  request: IncomingMessage,
+  request: RequestHead,
 ): (kind: Kind) => boolean {
   const { caller } = api.gate.admitted(request)
   // Nearly every caller sees all kinds.
@@ -18,7 +18,7 @@ export function kindFilter(
 /** What of a config the caller may see, without the secrets in it. */
 export function shownTo(
   api: Pick<ApiContext, 'gate'>,
-  request: IncomingMessage,
+  request: RequestHead,
   definitions: readonly Definition[],
 ): Definition[] {
   const sees = kindFilter(api, request)

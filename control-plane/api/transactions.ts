@@ -5,14 +5,14 @@ import { OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
 import { suggest } from '../../shared/suggest.ts'
 import type { Operation, WriteAnswer } from '../ports.ts'
 import { otherWork, type Answer } from './answer.ts'
-import type { Call } from './calls.ts'
+import type { HotCall } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Envelope, isRevision } from './envelope.ts'
 import type { WritePlan } from './carry-out-write.ts'
 import { runWrite } from './writes.ts'
 
 /** `POST /v1/transactions`: all or nothing, one revision. */
-export function transactionCalls(api: ApiContext): Call[] {
+export function transactionCalls(api: ApiContext): HotCall[] {
   return [
     {
       path: '/v1/transactions',

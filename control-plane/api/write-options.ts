@@ -9,6 +9,9 @@ import {
 } from '../../shared/limits.ts'
 import { Query } from './query.ts'
 
+/** What options are read from. */
+type Head = Pick<IncomingMessage, 'url' | 'headers'>
+
 /** What every write understands beside its body. */
 export type WriteOptions = {
   /** The client's key, or one made here: an attempt that is repeated after a lost answer happens once. */
@@ -29,7 +32,7 @@ export type Guard = null | 'absent' | 'present' | number
 const KNOWN = ['wait', 'timeoutMs', 'dryRun'] as const
 
 /** Reads the options of a write. INVALID_REQUEST with every issue. */
-export function readWriteOptions(request: IncomingMessage): WriteOptions {
+export function readWriteOptions(request: Head): WriteOptions {
   const query = new Query(request.url ?? '', KNOWN)
   const wait = query.oneOf('wait', ['applied'])
   const timeoutMs = query.integer('timeoutMs', { min: 0, max: WAIT_APPLIED_MS_MAX })
@@ -46,7 +49,7 @@ export function readWriteOptions(request: IncomingMessage): WriteOptions {
 }
 
 /** The query of a write as the leader needs it: waiting for gateways is done by the node that was asked. */
-export function forwardedTarget(request: IncomingMessage, options: WriteOptions): string {
+export function forwardedTarget(request: Head, options: WriteOptions): string {
   const url = request.url ?? ''
   const at = url.indexOf('?')
   const path = at === -1 ? url : url.slice(0, at)
@@ -54,7 +57,7 @@ export function forwardedTarget(request: IncomingMessage, options: WriteOptions)
 }
 
 /** Reads `If-Match` and `If-None-Match` (RFC 9110 13.1). INVALID_REQUEST for what no definition could carry. */
-export function readGuard(request: IncomingMessage): Guard {
+export function readGuard(request: Head): Guard {
   const ifMatch = request.headers['if-match']
   const ifNoneMatch = request.headers['if-none-match']
   if (ifMatch === undefined && ifNoneMatch === undefined) return null
@@ -80,12 +83,7 @@ function badHeader(name: string, message: string): RaftwayError {
   return new RaftwayError('INVALID_REQUEST', `The header ${name} ${message}.`, { issues })
 }
 
-function header(
-  request: IncomingMessage,
-  name: string,
-  charsMax: number,
-  query: Query,
-): string | null {
+function header(request: Head, name: string, charsMax: number, query: Query): string | null {
   const given = request.headers[name.toLowerCase()]
   if (given === undefined) return null
   const text = (Array.isArray(given) ? given.join(', ') : given).trim()

@@ -1,5 +1,3 @@
-import type { IncomingMessage } from 'node:http'
-import type { Request, Response } from 'express'
 import { definitionKey } from '../../shared/changes.ts'
 import { sendAnswer, type Answer } from './answer.ts'
 import { noteWritten } from './audit.ts'
@@ -7,6 +5,7 @@ import { readBody } from './body.ts'
 import { parseBody } from './body-syntax.ts'
 import { carryOutWrite, type WritePlan } from './carry-out-write.ts'
 import type { ApiContext } from './context.ts'
+import type { ApiRequest, ApiResponse } from './exchange.ts'
 import { FORWARDED_HEADER, type LeaderCall } from './forward.ts'
 import { forwardedTarget, readWriteOptions, type WriteOptions } from './write-options.ts'
 
@@ -28,8 +27,8 @@ const FORWARDED_HEADERS = [
  */
 export async function runWrite(
   api: ApiContext,
-  request: Request,
-  response: Response,
+  request: ApiRequest,
+  response: ApiResponse,
   plan: PlanWrite,
 ): Promise<void> {
   const options = readWriteOptions(request)
@@ -52,7 +51,7 @@ export async function runWrite(
 /** Runs a call that only the leader can answer, and that is no write of definitions. */
 export async function runOnLeader(
   api: ApiContext,
-  request: Request,
+  request: ApiRequest,
   local: (body: unknown) => Promise<Answer>,
 ): Promise<Answer> {
   const body = await readBody(request, api.bounds.bodyBytesMax)
@@ -98,16 +97,16 @@ function writtenBy(body: Readonly<Record<string, unknown>>): Set<string> {
   return keys
 }
 
-function methodOf(request: IncomingMessage): LeaderCall['method'] {
+function methodOf(request: ApiRequest): LeaderCall['method'] {
   const { method } = request
   return method === 'PUT' || method === 'DELETE' ? method : 'POST'
 }
 
-function isForwarded(request: IncomingMessage): boolean {
+function isForwarded(request: ApiRequest): boolean {
   return request.headers[FORWARDED_HEADER] !== undefined
 }
 
-function forwardedHeaders(request: IncomingMessage): Record<string, string> {
+function forwardedHeaders(request: ApiRequest): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const name of FORWARDED_HEADERS) {
     const value = request.headers[name]

@@ -21,6 +21,7 @@ import {
 } from './options.ts'
 import type { NodeAddress } from './ports.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
+import { DiskSpace } from './storage/disk-space.ts'
 import type { NodeStore } from './storage/node-store.ts'
 import { openStoreIn } from './storage/open-store.ts'
 import { SYSTEM_CLOCK } from './system-clock.ts'
@@ -56,12 +57,20 @@ export async function startServer(given: ServerOptions): Promise<Server> {
     throw new RaftwayError('INVALID_REQUEST', `options: ${checked.issues.join('; ')}`)
   const { options } = checked
   await mkdir(options.dataDir, { recursive: true })
-  const store = await openStoreIn(options.dataDir, given.logger)
+  const space = await DiskSpace.open({
+    dir: options.dataDir,
+    reserveBytes: options.diskReserveBytes,
+    clock: SYSTEM_CLOCK,
+    logger: given.logger,
+  })
+  let store: NodeStore | null = null
   try {
+    store = await openStoreIn(options.dataDir, given.logger)
     await assertNotRemoved(store.notes)
-    return await new ServerProcess(options, given, store).start()
+    return await new ServerProcess(options, given, { store, space }).start()
   } catch (error) {
-    await store.close()
+    await store?.close()
+    await space.close()
     throw error
   }
 }
@@ -71,6 +80,7 @@ class ServerProcess {
   readonly #logger: Logger
   readonly #announceToken: (token: string) => void
   readonly #store: NodeStore
+  readonly #space: DiskSpace
   readonly #files: DefinitionFiles
   readonly #late: LateNode
   readonly #responder: FormingResponder
@@ -86,14 +96,16 @@ class ServerProcess {
   constructor(
     options: CheckedServerOptions,
     { logger, announceToken = () => {} }: ServerOptions,
-    store: NodeStore,
+    disk: { readonly store: NodeStore; readonly space: DiskSpace },
   ) {
+    const { store, space } = disk
+    this.#space = space
     this.#options = options
     this.#announceToken = announceToken
     this.#logger = logger
     this.#store = store
     this.#self = { id: store.nodeId, name: options.name, api: '', peer: '' }
-    this.#files = new DefinitionFiles(join(options.dataDir, 'definitions'), logger)
+    this.#files = new DefinitionFiles(join(options.dataDir, 'definitions'), logger, space)
     this.#late = new LateNode(() => this.#self)
     this.#responder = new FormingResponder({ self: () => this.#self, notes: store.notes, logger })
     this.#peers = new PeerSwitch(this.#responder)
@@ -153,6 +165,7 @@ class ServerProcess {
       hints,
       seeds: () => Promise.resolve(this.#options.join),
       store: this.#store,
+      space: this.#space,
       transport,
       clock: SYSTEM_CLOCK,
       logger: this.#logger,
@@ -207,5 +220,6 @@ class ServerProcess {
     await this.#transport?.close()
     await this.#files.close()
     await this.#store.close()
+    await this.#space.close()
   }
 }

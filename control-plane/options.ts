@@ -1,5 +1,10 @@
 import { z } from 'zod'
-import { ELECTION_MS_DEFAULT, HEARTBEAT_MS_DEFAULT, TICK_MS_DEFAULT } from '../shared/limits.ts'
+import {
+  DISK_RESERVE_BYTES_DEFAULT,
+  ELECTION_MS_DEFAULT,
+  HEARTBEAT_MS_DEFAULT,
+  TICK_MS_DEFAULT,
+} from '../shared/limits.ts'
 import { nameSchema } from '../shared/definitions/common.ts'
 import type { Logger } from '../shared/logger.ts'
 
@@ -26,6 +31,10 @@ const optionsSchema = z
     openMetrics: z.boolean().default(false),
     tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
     heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
+    diskReserveBytes: z
+      .int()
+      .min(1024 * 1024)
+      .default(DISK_RESERVE_BYTES_DEFAULT),
     electionMs: z.int().min(10).max(60_000).default(ELECTION_MS_DEFAULT),
   })
   .refine(({ tickMs, heartbeatMs }) => heartbeatMs >= tickMs, {

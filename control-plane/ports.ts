@@ -211,6 +211,10 @@ export type MemberStatus = {
   readonly healthy: boolean
   /** Milliseconds since this node last heard from it; null for itself and when never. */
   readonly lastHeardMs: number | null
+  /** How much room its disk has, by its own word; null when it said nothing lately. */
+  readonly disk: Room | null
+  /** Whether its config is the same as this node's at the same revision; null when that is not known. */
+  readonly sameConfig: boolean | null
 }
 
 export type ClusterStatus = {
@@ -278,6 +282,18 @@ export type ControlPlane = {
 
 // ---------------------------------------------------------------------------------------------------------------
 // Disk, as the driver sees it
+
+/** How much room a disk has: go on, take nothing new, write nothing at all. */
+export type Room = 'plenty' | 'low' | 'none'
+
+/** The free space of a node's disk. */
+export type DiskRoom = {
+  readonly freeBytes: number
+  /** How it stands now; cheap enough to ask before every write. */
+  look(): Room
+  /** Calls when it changes. Returns the way to stop. */
+  onRoom(listener: (room: Room) => void): () => void
+}
 
 /** What one applied batch leaves behind; written in one atomic batch with the applied index. */
 export type AppliedBatch = {

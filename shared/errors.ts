@@ -189,6 +189,12 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The backup is damaged or cut off',
   },
+  STORAGE_FULL: {
+    status: 507,
+    blame: 'raftway',
+    retry: 'same',
+    title: 'The disk is full',
+  },
   DATA_DIRECTORY_NOT_EMPTY: {
     status: 409,
     blame: 'client',

@@ -115,6 +115,16 @@ export const BACKUP_STALL_MS_MAX = 30_000
  */
 export const REVISION_BUMP = 1_000_000_000
 
+// Disk
+
+/** Free space that a node keeps: below it no new writes are taken, below half of it nothing is written. */
+export const DISK_RESERVE_BYTES_DEFAULT = 64 * MIB
+/** How old a look at the free space may be, and how often it is looked at when nothing is written. */
+export const DISK_LOOK_MS = 5
+export const DISK_POLL_MS = 250
+/** Revisions whose config hash is remembered, so that members that are not in step can still be compared. */
+export const RECENT_HASHES_MAX = 4_096
+
 // Consensus
 
 /** Largest log entry: the largest body plus the command around it. */

@@ -12,6 +12,7 @@ import { UsageError } from '../failures.ts'
 import { offline } from '../offline.ts'
 import { printJson } from '../output.ts'
 import { CONFIRMATION, explainRecovery, isTyped, tellRecovery } from '../recovery.ts'
+import { readByteSize } from '../start/byte-size.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
@@ -69,6 +70,11 @@ const START = defineCommand({
       default: ELECTION_MS_DEFAULT,
       describe: 'shortest silence before an election; the longest is twice that',
     },
+    'disk-reserve': {
+      type: 'string',
+      default: '64MiB',
+      describe: 'free space that the node keeps: below it no new writes are taken',
+    },
     ...LOG_OPTION,
   },
   run: async (args, terminal) => {
@@ -95,6 +101,7 @@ const START = defineCommand({
       tickMs: args['tick-ms'],
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
+      diskReserveBytes: readByteSize('--disk-reserve', args['disk-reserve']),
       logger,
       announceToken: (token: string) => terminal.out(`bootstrap admin token: ${token}\n`),
     }

@@ -10,6 +10,7 @@ import type {
 } from '../ports.ts'
 import type { RawNode, Status } from '../raft/raw-node.ts'
 import type { Applier } from './applier.ts'
+import type { Standings } from './standings.ts'
 
 const progressNoteSchema = z.object({
   term: z.int(),
@@ -28,6 +29,7 @@ export type ClusterViewParts = {
   readonly transport: Transport
   readonly clock: Clock
   readonly electionMs: number
+  readonly standings: Standings
 }
 
 /** The cluster as this node sees it: its own knowledge, and what the leader last told. */
@@ -96,6 +98,8 @@ export class ClusterView {
           ? (told?.healthy ?? this.#isHeard(member.id))
           : this.#isHeard(member.id)),
       lastHeardMs: isSelf ? null : this.#parts.transport.lastHeardMs(member.id),
+      disk: this.#parts.standings.roomOf(member.id),
+      sameConfig: this.#parts.standings.isSame(member.id),
     }
   }
 

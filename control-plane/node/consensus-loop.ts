@@ -26,6 +26,8 @@ export type LoopHooks = {
   onSnapshotNeeded(message: MessageOf<'snap'>): void
   /** Makes the staged snapshot the state, with the hard state in the same synchronous batch. */
   onSnapshotAccepted(message: MessageOf<'storage-append'>): Promise<RestoredState>
+  /** Null while the disk has room; without any, what resolves when it has some again. */
+  untilRoom(): Promise<void> | null
   /** The disk failed, or an invariant broke: the process must end. Nothing runs afterwards. */
   onFatal(error: unknown): void
 }
@@ -126,7 +128,11 @@ export class ConsensusLoop {
 
   async #appendAll(): Promise<void> {
     try {
-      while (this.#appends.length > 0 && !this.#isStopped) await this.#appendNext()
+      while (this.#appends.length > 0 && !this.#isStopped) {
+        // A disk without room is waited for: what is not written is not acknowledged.
+        await this.#hooks.untilRoom()
+        if (!this.#isStopped) await this.#appendNext()
+      }
     } catch (error) {
       this.#fail(error)
     } finally {
@@ -174,6 +180,8 @@ export class ConsensusLoop {
   async #applyAll(): Promise<void> {
     try {
       while (this.#applies.length > 0 && !this.#isStopped) {
+        await this.#hooks.untilRoom()
+        if (this.#isStopped) break
         const batch = this.#applies.splice(0)
         const writes: Promise<void>[] = []
         for (const { entries } of batch) {

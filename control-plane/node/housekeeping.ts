@@ -1,5 +1,6 @@
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
+import type { DiskRoom } from '../ports.ts'
 import { compactionPoint } from '../storage/retention.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import type { Applier } from './applier.ts'
@@ -7,6 +8,7 @@ import type { Applier } from './applier.ts'
 /** Keeps the log and the history within their bounds, in the background. */
 export class Housekeeping {
   readonly #store: NodeStore
+  readonly #space: DiskRoom
   readonly #applier: Applier
   readonly #clock: Clock
   readonly #logger: Logger
@@ -15,11 +17,13 @@ export class Housekeeping {
 
   constructor(parts: {
     readonly store: NodeStore
+    readonly space: DiskRoom
     readonly applier: Applier
     readonly clock: Clock
     readonly logger: Logger
   }) {
     this.#store = parts.store
+    this.#space = parts.space
     this.#applier = parts.applier
     this.#clock = parts.clock
     this.#logger = parts.logger
@@ -40,6 +44,7 @@ export class Housekeeping {
   }
 
   #run(what: string, work: () => Promise<void>): void {
+    if (this.#space.look() === 'none') return
     this.#running = this.#running.then(work).catch((error: unknown) => {
       this.#logger.warn({ err: error }, `${what} failed; it will be tried again`)
     })

@@ -74,16 +74,24 @@ export class Leadership {
   }
 
   /**
-   * Hands leadership to a voter, or to the one that has most of the log, and resolves once it leads.
+   * Hands leadership to a voter, or to the one (of `among`, if given) that has most of the log, and resolves once it
+   * leads.
    * MEMBERSHIP_REFUSED when there is nobody to hand it to, TIMEOUT when it did not happen.
    */
-  async transfer(to: NodeId | null, timeoutMs: number): Promise<NodeAddress> {
+  async transfer(
+    to: NodeId | null,
+    timeoutMs: number,
+    among?: ReadonlySet<NodeId>,
+  ): Promise<NodeAddress> {
     this.assertLeading()
     const { id, confState, progress } = this.#raw.status()
     const candidates = [...(progress ?? [])]
       .filter(
         ([member, { recentActive }]) =>
-          member !== id && confState.voters.includes(member) && recentActive,
+          member !== id &&
+          confState.voters.includes(member) &&
+          recentActive &&
+          (among?.has(member) ?? true),
       )
       .toSorted(([, a], [, b]) => b.match - a.match)
     const target = to ?? candidates[0]?.[0] ?? null

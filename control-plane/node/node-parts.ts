@@ -1,8 +1,8 @@
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
-import type { Identity, NodeAddress, Transport } from '../ports.ts'
-import type { BootstrapPort } from './bootstrap.ts'
+import type { DiskRoom, Identity, NodeAddress, Transport } from '../ports.ts'
 import type { NodeStore } from '../storage/node-store.ts'
+import type { BootstrapPort } from './bootstrap.ts'
 
 /** What a node is made of. Times are milliseconds. */
 export type NodeParts = {
@@ -14,6 +14,7 @@ export type NodeParts = {
   readonly seeds: () => Promise<readonly string[]>
   readonly store: NodeStore
   readonly transport: Transport
+  readonly space: DiskRoom
   readonly clock: Clock
   readonly logger: Logger
   /** Of the core's timeouts, and of its read contexts: another one at every start. */

@@ -24,6 +24,7 @@ import { keepBootstrapped } from './bootstrap.ts'
 import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
+import { DiskGuard } from './disk-guard.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { lostEntries } from './lost-entries.ts'
 import { Leadership } from './leadership.ts'
@@ -35,6 +36,7 @@ import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { noteRemoval } from './removal.ts'
 import { Snapshots } from './snapshots.ts'
+import { Standings } from './standings.ts'
 import { TableCompiler } from './table-compiler.ts'
 import { Waiters } from './waiters.ts'
 import { Whereabouts } from './whereabouts.ts'
@@ -60,6 +62,8 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #view: ClusterView
   readonly #whereabouts: Whereabouts
   readonly #housekeeping: Housekeeping
+  readonly #standings: Standings
+  readonly #guard: DiskGuard
   readonly #compiler: TableCompiler
   readonly #applied: Waiters
   readonly #revisions: Waiters
@@ -99,13 +103,25 @@ export class Node implements ControlPlane, PeerHandler {
       this.#raw.readIndex(context)
       wake()
     })
-    this.#snapshots = new Snapshots({ raw: this.#raw, store, transport, logger, wake })
     this.#leadership = new Leadership({
       raw: this.#raw,
       clock,
       wake,
       address: (id) => this.#address(id),
     })
+    this.#standings = new Standings({
+      ...parts,
+      id: self.id,
+      state: this.state,
+      members: () => this.#applier.state.members.keys(),
+      onDifference: (id, revision) => this.#onDifference(id, revision),
+    })
+    this.#guard = new DiskGuard({
+      ...parts,
+      leadership: this.#leadership,
+      withRoom: () => this.#standings.withRoom(this.#applier.confState.voters),
+    })
+    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake })
     this.#membership = new MembershipChanges({
       raw: this.#raw,
       applier: this.#applier,
@@ -129,8 +145,13 @@ export class Node implements ControlPlane, PeerHandler {
       readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
     })
     this.#whereabouts = new Whereabouts(around)
-    this.#view = new ClusterView({ ...parts, raw: this.#raw, applier: this.#applier })
-    this.#housekeeping = new Housekeeping({ store, applier: this.#applier, clock, logger })
+    this.#view = new ClusterView({
+      ...parts,
+      raw: this.#raw,
+      applier: this.#applier,
+      standings: this.#standings,
+    })
+    this.#housekeeping = new Housekeeping({ ...parts, applier: this.#applier })
     this.#compiler = new TableCompiler(clock, this.#applier, (error) => this.#fail(error))
     this.#begin()
   }
@@ -150,6 +171,7 @@ export class Node implements ControlPlane, PeerHandler {
   async write(request: WriteRequest): Promise<WriteAnswer> {
     this.#assertRunning()
     await this.#leadership.untilWritable(this.#parts.electionMs)
+    await this.#guard.admitWrite()
     const { action } = request
     if (action.type !== 'rollback') return this.#proposals.write(request, null)
     const config = await this.state.configAt(action.revision)
@@ -243,6 +265,7 @@ export class Node implements ControlPlane, PeerHandler {
 
   onNote(from: NodeId, note: PeerNote): void {
     if (note.type === 'progress') this.#view.onProgressNote(note.body)
+    if (note.type === 'standing') this.#standings.onNote(from, note.body)
     if (note.type === 'gateways') {
       const name = this.#applier.state.members.get(from)?.name
       // A peer of the same cluster is trusted to send what publishGateways was given.
@@ -279,13 +302,21 @@ export class Node implements ControlPlane, PeerHandler {
     this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
     await this.#housekeeping.stop()
-    await this.#loop.stop()
+    const stopped = this.#loop.stop()
+    // What waits for room on the disk is given up, after the loop knows that it has ended.
+    this.#guard.stop()
+    await stopped
   }
 
   async #confirm(revision: number): Promise<void> {
     const timeoutMs = 2 * this.#parts.electionMs
     await this.readBarrier(timeoutMs)
     await this.waitForRevision(revision, timeoutMs)
+  }
+
+  #onDifference(id: NodeId, revision: number): void {
+    const member = this.#address(id)?.name ?? String(id)
+    this.#parts.logger.error({ member, revision }, 'a member has another config than this node')
   }
 
   #endAsRemoved(): void {
@@ -303,7 +334,10 @@ export class Node implements ControlPlane, PeerHandler {
     return {
       applyConfChange: (change) => this.#raw.applyConfChange(change),
       onWrite: (command, result) => this.#proposals.onApplied(command, result),
-      onChange: (change) => this.#audience.applied(change),
+      onChange: (change) => {
+        this.#standings.applied(change)
+        this.#audience.applied(change)
+      },
       onMembership: (request) => this.#onMembership(request),
     }
   }
@@ -317,6 +351,7 @@ export class Node implements ControlPlane, PeerHandler {
       // Its outcome reaches the core through reportSnapshot; it never rejects.
       onSnapshotNeeded: (message) => void this.#snapshots.send(message),
       onSnapshotAccepted: (message) => this.#install(message),
+      untilRoom: () => this.#guard.untilRoom(),
       onFatal: (error) => this.#fail(error),
     }
   }
@@ -361,6 +396,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#leadership.onApplied(restored.appliedTerm)
     this.#revisions.reach(restored.revision)
     this.#applied.reach(restored.appliedIndex)
+    this.#standings.reset()
     this.#audience.reset()
     this.#compiler.wake()
     return restored
@@ -406,6 +442,7 @@ export class Node implements ControlPlane, PeerHandler {
         void this.#snapshots.dropUnused(this.#applier.index)
       }),
       clock.every(PROGRESS_NOTE_MS, () => {
+        this.#standings.tell()
         const body = this.#view.progressNote()
         if (body === null) return
         for (const { id } of body.members)
@@ -444,6 +481,9 @@ export class Node implements ControlPlane, PeerHandler {
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping', { cause: error }))
     this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
+    // Nothing is written any more; its end is nobody's to wait for.
+    void this.#loop.stop()
+    this.#guard.stop()
     this.#parts.onFatal(error)
   }
 

@@ -1,6 +1,7 @@
 import { RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type {
+  DiskRoom,
   HardState,
   IncomingSnapshot,
   NodeId,
@@ -11,6 +12,7 @@ import type {
 import type { MessageOf } from '../raft/messages.ts'
 import type { RawNode } from '../raft/raw-node.ts'
 import type { NodeStore } from '../storage/node-store.ts'
+import { assertRoom } from '../storage/room.ts'
 
 type Staged = { readonly meta: SnapshotMeta; readonly incoming: IncomingSnapshot }
 
@@ -25,6 +27,7 @@ export class Snapshots {
   readonly #transport: Transport
   readonly #logger: Logger
   readonly #wake: () => void
+  readonly #space: DiskRoom
   readonly #sending = new Set<NodeId>()
   /** By index: a newer one may come while an older one waits to be installed. */
   readonly #staged = new Map<number, Staged>()
@@ -35,12 +38,14 @@ export class Snapshots {
     readonly transport: Transport
     readonly logger: Logger
     readonly wake: () => void
+    readonly space: DiskRoom
   }) {
     this.#raw = parts.raw
     this.#store = parts.store
     this.#transport = parts.transport
     this.#logger = parts.logger
     this.#wake = parts.wake
+    this.#space = parts.space
   }
 
   /** Streams the state to a follower, and tells the core how that ended. Never rejects. */
@@ -72,7 +77,10 @@ export class Snapshots {
   async receive(message: MessageOf<'snap'>, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const incoming = await this.#store.receiveSnapshot(message.snapshot)
     try {
-      for await (const chunk of chunks) await incoming.write(chunk)
+      for await (const chunk of chunks) {
+        assertRoom(this.#space)
+        await incoming.write(chunk)
+      }
       await incoming.finish()
     } catch (error) {
       await incoming.discard()

@@ -8,7 +8,7 @@ import {
   DEFINITION_FILES_RETRY_MS_MIN,
 } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type { ControlPlane } from '../ports.ts'
+import type { ControlPlane, DiskRoom } from '../ports.ts'
 import {
   compareDirectory,
   pathOf,
@@ -16,6 +16,7 @@ import {
   writeRevision,
   type FileChanges,
 } from './definition-directory.ts'
+import { assertRoom } from './room.ts'
 
 /** Whose definitions the files show. */
 export type Followed = Pick<ControlPlane, 'onApplied' | 'onReset'> & {
@@ -36,6 +37,7 @@ type Waiting = { readonly revision: number; readonly resolve: () => void }
 export class DefinitionFiles {
   readonly #dir: string
   readonly #logger: Logger
+  readonly #space: DiskRoom
   /** What to write to get from `#shown` to `#wanted`. */
   #pending: FileChanges = new Map()
   /** Set while the whole directory must be compared with the state, whatever is pending. */
@@ -52,9 +54,10 @@ export class DefinitionFiles {
   /** Ends a pause early. */
   #wake: () => void = () => {}
 
-  constructor(dir: string, logger: Logger) {
+  constructor(dir: string, logger: Logger, space: DiskRoom) {
     this.#dir = dir
     this.#logger = logger
+    this.#space = space
   }
 
   /** Makes the directory show the state, and keeps it so. What is identical already is not written. Call once. */
@@ -107,6 +110,7 @@ export class DefinitionFiles {
     while (this.#reconcile !== null || this.#shown !== this.#wanted) {
       const beganMs = performance.now()
       try {
+        assertRoom(this.#space)
         await this.#writeOnce()
         delayMs = DEFINITION_FILES_RETRY_MS_MIN
         await this.#rest(beganMs)

@@ -1,6 +1,6 @@
 import { Level } from 'level'
 import { assert } from '../../shared/assert.ts'
-import { RaftwayError } from '../../shared/errors.ts'
+import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type { Disk, DiskSnapshot, WalkOptions, WriteJob } from './disk.ts'
 import type { KeyRange } from './keys.ts'
 import { checkWriteAheadLogs } from './wal-check.ts'
@@ -61,7 +61,7 @@ export class LevelDisk implements Disk {
       if (batch.length > 0) await this.#db.batch([...batch], { sync: job.sync })
       this.#order.wrote(batch)
     } catch (error) {
-      const detail = `the database in ${this.path} failed a write`
+      const detail = `the database in ${this.path} failed a write: ${describeError(error)}`
       this.#failure = new RaftwayError('STORAGE_FAILED', detail, { cause: error })
       throw this.#failure
     }
@@ -152,6 +152,11 @@ function openError(error: unknown, path: string): RaftwayError {
     return new RaftwayError('DATA_DIRECTORY_IN_USE', `another process uses ${path}`, { cause })
   }
   const text = cause instanceof Error ? cause.message : String(cause)
+  // A disk that cannot be read or written now is not damage: what is on it may be whole.
+  if (code === 'LEVEL_IO_ERROR') {
+    const full = /no space left/i.test(text) ? 'STORAGE_FULL' : 'STORAGE_FAILED'
+    return new RaftwayError(full, `the database in ${path} cannot be opened: ${text}`, { cause })
+  }
   return new RaftwayError('STORAGE_CORRUPT', `the database in ${path} cannot be opened: ${text}`, {
     cause,
   })

@@ -200,6 +200,8 @@ export class LoneNode implements ControlPlane {
         state: address.id === leader?.self.id ? 'leader' : 'follower',
         matchIndex: log.length,
         healthy: true,
+        disk: 'plenty' as const,
+        sameConfig: true,
         lastHeardMs: address.id === this.self.id ? null : 0,
       })),
     }

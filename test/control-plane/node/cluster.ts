@@ -10,6 +10,7 @@ import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
 import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
 import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
+import { TestRoom } from '../rooms.ts'
 import { SILENT } from '../../../shared/logger.ts'
 
 const CLUSTER_ID = 'a'.repeat(32)
@@ -21,6 +22,7 @@ export class TestNode {
   node: Node
   store: NodeStore
   transport: TcpTransport
+  readonly space: TestRoom
   fatal: unknown = null
 
   private constructor(parts: {
@@ -28,6 +30,7 @@ export class TestNode {
     name: string
     node: Node
     store: NodeStore
+    space: TestRoom
     transport: TcpTransport
   }) {
     this.dir = parts.dir
@@ -35,6 +38,7 @@ export class TestNode {
     this.node = parts.node
     this.store = parts.store
     this.transport = parts.transport
+    this.space = parts.space
   }
 
   /** Opens disk and links; the node itself begins with `begin`, once every address is known. */
@@ -50,7 +54,7 @@ export class TestNode {
       logger: SILENT,
     })
     self = { ...self, peer: transport.address }
-    return { dir, name: folder, self, store, transport, peers }
+    return { dir, name: folder, self, store, space: new TestRoom(), transport, peers }
   }
 
   static begin(
@@ -67,6 +71,7 @@ export class TestNode {
       hints,
       seeds: () => Promise.resolve(seeds),
       store,
+      space: prepared.space,
       transport,
       clock: SYSTEM_CLOCK,
       logger: SILENT,
@@ -79,7 +84,7 @@ export class TestNode {
         one.fatal = error
       },
     })
-    const one = new TestNode({ dir, name, node, store, transport })
+    const one = new TestNode({ dir, name, node, store, space: prepared.space, transport })
     prepared.peers.deliverTo(node)
     return one
   }
@@ -96,6 +101,7 @@ export type Prepared = {
   readonly name: string
   readonly self: NodeAddress
   readonly store: NodeStore
+  readonly space: TestRoom
   readonly transport: TcpTransport
   readonly peers: PeerSwitch
 }

@@ -50,7 +50,7 @@ beforeEach(async () => {
 })
 
 function follow(logger: Logger = SILENT): DefinitionFiles {
-  const files = new DefinitionFiles(dir, logger)
+  const files = new DefinitionFiles(dir, logger, new TestRoom())
   files.follow(plane)
   return files
 }

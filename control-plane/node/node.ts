@@ -1,5 +1,4 @@
 import { describeError, RaftwayError } from '../../shared/errors.ts'
-import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type {
   AppliedChange,
   ClusterStatus,
@@ -17,32 +16,25 @@ import type {
 } from '../ports.ts'
 import type { Entry, Message, MessageOf, NodeId } from '../raft/messages.ts'
 import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
-import { encodeCommand } from '../state-machine/command.ts'
 import { Applier, membersOf, type ApplierHooks } from './applier.ts'
 import { Audience } from './audience.ts'
 import { keepBootstrapped } from './bootstrap.ts'
-import { ClusterView } from './cluster-view.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
-import { DiskGuard } from './disk-guard.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { lostEntries } from './lost-entries.ts'
 import { Leadership } from './leadership.ts'
-import { MemberDesk } from './member-desk.ts'
-import { MembershipChanges } from './membership-changes.ts'
+import { Members } from './members.ts'
 import type { NodeParts } from './node-parts.ts'
 import { NodeState } from './node-state.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { noteRemoval } from './removal.ts'
 import { Snapshots } from './snapshots.ts'
-import { Standings } from './standings.ts'
 import { TableCompiler } from './table-compiler.ts'
 import { Waiters } from './waiters.ts'
-import { Whereabouts } from './whereabouts.ts'
 
-const LEARNER_CHECK_MS = 100
-const PROGRESS_NOTE_MS = 200
+const SNAPSHOT_CHECK_MS = 100
 
 /** A control-plane node: consensus, state and disk tied together, and the face that the HTTP API sees. */
 export class Node implements ControlPlane, PeerHandler {
@@ -55,15 +47,10 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #applier: Applier
   readonly #proposals: Proposals
   readonly #reads: Reads
-  readonly #membership: MembershipChanges
-  readonly #desk: MemberDesk
   readonly #snapshots: Snapshots
   readonly #leadership: Leadership
-  readonly #view: ClusterView
-  readonly #whereabouts: Whereabouts
+  readonly #members: Members
   readonly #housekeeping: Housekeeping
-  readonly #standings: Standings
-  readonly #guard: DiskGuard
   readonly #compiler: TableCompiler
   readonly #applied: Waiters
   readonly #revisions: Waiters
@@ -73,7 +60,7 @@ export class Node implements ControlPlane, PeerHandler {
 
   /** Takes up where the disk left off, and takes part at once. The transport must deliver to this node. */
   constructor(parts: NodeParts) {
-    const { store, clock, transport, logger, self } = parts
+    const { store, clock, transport, self } = parts
     this.#parts = parts
     this.identity = parts.identity
     this.self = self
@@ -103,53 +90,21 @@ export class Node implements ControlPlane, PeerHandler {
       this.#raw.readIndex(context)
       wake()
     })
+    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake })
     this.#leadership = new Leadership({
       raw: this.#raw,
       clock,
       wake,
-      address: (id) => this.#address(id),
+      address: (id) => this.#members.address(id),
     })
-    this.#standings = new Standings({
+    this.#members = new Members({
       ...parts,
-      id: self.id,
-      state: this.state,
-      members: () => this.#applier.state.members.keys(),
-      onDifference: (id, revision) => this.#onDifference(id, revision),
-    })
-    this.#guard = new DiskGuard({
-      ...parts,
-      leadership: this.#leadership,
-      withRoom: () => this.#standings.withRoom(this.#applier.confState.voters),
-    })
-    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake })
-    this.#membership = new MembershipChanges({
       raw: this.#raw,
       applier: this.#applier,
-      clock,
-      logger,
-      timeoutMs: 4 * parts.electionMs + MEMBER_CALL_MS_MAX,
-      makeId: parts.makeId,
-      proposeMember: (address) => this.#raw.propose([encodeCommand({ type: 'member', address })]),
+      leadership: this.#leadership,
       wake,
-    })
-    const around = {
-      ...parts,
-      state: () => this.#applier.state,
-      leadership: this.#leadership,
-      membership: this.#membership,
-      onRemoved: () => this.#endAsRemoved(),
-    }
-    this.#desk = new MemberDesk({
-      ...around,
-      known: () => this.#whereabouts.known(),
       readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
-    })
-    this.#whereabouts = new Whereabouts(around)
-    this.#view = new ClusterView({
-      ...parts,
-      raw: this.#raw,
-      applier: this.#applier,
-      standings: this.#standings,
+      onRemoved: () => this.#endAsRemoved(),
     })
     this.#housekeeping = new Housekeeping({ ...parts, applier: this.#applier })
     this.#compiler = new TableCompiler(clock, this.#applier, (error) => this.#fail(error))
@@ -171,7 +126,7 @@ export class Node implements ControlPlane, PeerHandler {
   async write(request: WriteRequest): Promise<WriteAnswer> {
     this.#assertRunning()
     await this.#leadership.untilWritable(this.#parts.electionMs)
-    await this.#guard.admitWrite()
+    await this.#members.guard.admitWrite()
     const { action } = request
     if (action.type !== 'rollback') return this.#proposals.write(request, null)
     const config = await this.state.configAt(action.revision)
@@ -190,7 +145,7 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   status(): ClusterStatus {
-    return this.#view.status()
+    return this.#members.view.status()
   }
 
   isReady(): boolean {
@@ -204,15 +159,15 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   addMember(peer: string): Promise<NodeAddress> {
-    return this.#desk.add(peer)
+    return this.#members.desk.add(peer)
   }
 
   removeMember(name: string): Promise<void> {
-    return this.#desk.remove(name)
+    return this.#members.desk.remove(name)
   }
 
   promoteMember(name: string): Promise<void> {
-    return this.#desk.promote(name)
+    return this.#members.desk.promote(name)
   }
 
   async transferLeadership(name: string | null): Promise<string> {
@@ -264,8 +219,8 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   onNote(from: NodeId, note: PeerNote): void {
-    if (note.type === 'progress') this.#view.onProgressNote(note.body)
-    if (note.type === 'standing') this.#standings.onNote(from, note.body)
+    if (note.type === 'progress') this.#members.view.onProgressNote(note.body)
+    if (note.type === 'standing') this.#members.standings.onNote(from, note.body)
     if (note.type === 'gateways') {
       const name = this.#applier.state.members.get(from)?.name
       // A peer of the same cluster is trusted to send what publishGateways was given.
@@ -274,7 +229,7 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
-    return this.#desk.onCall(from, call)
+    return this.#members.desk.onCall(from, call)
   }
 
   onSnapshot(message: MessageOf<'snap'>, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -299,12 +254,11 @@ export class Node implements ControlPlane, PeerHandler {
       })
     }
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping'))
-    this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
     await this.#housekeeping.stop()
     const stopped = this.#loop.stop()
     // What waits for room on the disk is given up, after the loop knows that it has ended.
-    this.#guard.stop()
+    this.#members.stop()
     await stopped
   }
 
@@ -312,11 +266,6 @@ export class Node implements ControlPlane, PeerHandler {
     const timeoutMs = 2 * this.#parts.electionMs
     await this.readBarrier(timeoutMs)
     await this.waitForRevision(revision, timeoutMs)
-  }
-
-  #onDifference(id: NodeId, revision: number): void {
-    const member = this.#address(id)?.name ?? String(id)
-    this.#parts.logger.error({ member, revision }, 'a member has another config than this node')
   }
 
   #endAsRemoved(): void {
@@ -335,7 +284,7 @@ export class Node implements ControlPlane, PeerHandler {
       applyConfChange: (change) => this.#raw.applyConfChange(change),
       onWrite: (command, result) => this.#proposals.onApplied(command, result),
       onChange: (change) => {
-        this.#standings.applied(change)
+        this.#members.standings.applied(change)
         this.#audience.applied(change)
       },
       onMembership: (request) => this.#onMembership(request),
@@ -351,7 +300,7 @@ export class Node implements ControlPlane, PeerHandler {
       // Its outcome reaches the core through reportSnapshot; it never rejects.
       onSnapshotNeeded: (message) => void this.#snapshots.send(message),
       onSnapshotAccepted: (message) => this.#install(message),
-      untilRoom: () => this.#guard.untilRoom(),
+      untilRoom: () => this.#members.guard.untilRoom(),
       onFatal: (error) => this.#fail(error),
     }
   }
@@ -365,9 +314,9 @@ export class Node implements ControlPlane, PeerHandler {
         'leadership changed while the write was under way',
       )
       this.#proposals.abandon(error)
-      this.#membership.abandon(error)
+      this.#members.changes.abandon(error)
     }
-    const leader = this.#address(softState.leader)?.name ?? null
+    const leader = this.#members.address(softState.leader)?.name ?? null
     this.#parts.logger.info(
       { role: softState.role, leader, term: this.#raw.term },
       'role or leader changed',
@@ -396,7 +345,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#leadership.onApplied(restored.appliedTerm)
     this.#revisions.reach(restored.revision)
     this.#applied.reach(restored.appliedIndex)
-    this.#standings.reset()
+    this.#members.standings.reset()
     this.#audience.reset()
     this.#compiler.wake()
     return restored
@@ -404,7 +353,7 @@ export class Node implements ControlPlane, PeerHandler {
 
   #onMembership(request: string | null): void {
     this.#setPeers()
-    this.#membership.onApplied(request)
+    this.#members.changes.onApplied(request)
     const members = membersOf(this.#applier.confState)
     if (members.size === 0 || members.has(this.self.id)) return
     // The others must hear of the commit that removes this node before it goes silent.
@@ -419,17 +368,8 @@ export class Node implements ControlPlane, PeerHandler {
     this.#parts.transport.setPeers(members.filter(({ id }) => id !== this.self.id))
   }
 
-  #address(id: NodeId): NodeAddress | null {
-    return (
-      this.#parts.transport.learned(id) ??
-      this.#applier.state.members.get(id) ??
-      this.#parts.hints.find((hint) => hint.id === id) ??
-      null
-    )
-  }
-
   #startTimers(): void {
-    const { clock, tickMs, transport } = this.#parts
+    const { clock, tickMs } = this.#parts
     this.#stops.push(
       clock.every(tickMs, () => {
         this.#raw.tick()
@@ -437,17 +377,7 @@ export class Node implements ControlPlane, PeerHandler {
         this.#loop.wake()
       }),
       keepBootstrapped({ ...this.#parts, raw: this.#raw, applier: this.#applier }),
-      clock.every(LEARNER_CHECK_MS, () => {
-        if (this.isLeader) this.#membership.checkLearners()
-        void this.#snapshots.dropUnused(this.#applier.index)
-      }),
-      clock.every(PROGRESS_NOTE_MS, () => {
-        this.#standings.tell()
-        const body = this.#view.progressNote()
-        if (body === null) return
-        for (const { id } of body.members)
-          if (id !== this.self.id) transport.sendNote(id, { type: 'progress', body })
-      }),
+      clock.every(SNAPSHOT_CHECK_MS, () => void this.#snapshots.dropUnused(this.#applier.index)),
     )
   }
 
@@ -469,7 +399,7 @@ export class Node implements ControlPlane, PeerHandler {
       'the node stopped while the write was under way',
     )
     this.#proposals.abandon(uncertain)
-    this.#membership.abandon(uncertain)
+    this.#members.changes.abandon(uncertain)
     this.#reads.rejectAll(error)
     this.#applied.rejectAll(error)
     this.#revisions.rejectAll(error)
@@ -479,11 +409,10 @@ export class Node implements ControlPlane, PeerHandler {
   #fail(error: unknown): void {
     this.#isStopping = true
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping', { cause: error }))
-    this.#whereabouts.stop()
     for (const stop of this.#stops) stop()
     // Nothing is written any more; its end is nobody's to wait for.
     void this.#loop.stop()
-    this.#guard.stop()
+    this.#members.stop()
     this.#parts.onFatal(error)
   }
 

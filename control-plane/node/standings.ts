@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { RECENT_HASHES_MAX } from '../../shared/limits.ts'
 import type { Clock } from '../clock.ts'
-import type { AppliedChange, DiskRoom, NodeId, StateReader, Transport } from '../ports.ts'
+import type { AppliedChange, DiskRoom, NodeId, Transport } from '../ports.ts'
+import type { ReplicatedState } from '../state-machine/state.ts'
 
 const standingNoteSchema = z.object({
   revision: z.int().min(0),
@@ -20,13 +21,13 @@ type Told = {
 }
 
 export type StandingsParts = {
-  readonly id: NodeId
-  readonly state: Pick<StateReader, 'revision' | 'hash'>
+  readonly self: { readonly id: NodeId }
+  /** This node's own, as it is now: replaced as a whole by a snapshot. */
+  readonly state: () => Pick<ReplicatedState, 'revision' | 'hash' | 'members'>
   readonly space: DiskRoom
   readonly transport: Transport
   readonly clock: Clock
   readonly electionMs: number
-  members(): Iterable<NodeId>
   /** A member was found to have another config than this node at the same revision. */
   onDifference(id: NodeId, revision: number): void
 }
@@ -50,7 +51,7 @@ export class Standings {
   reset(): void {
     this.#hashes.clear()
     for (const told of this.#told.values()) told.isSame = null
-    this.#remember(this.#parts.state)
+    this.#remember(this.#parts.state())
   }
 
   applied(change: Pick<AppliedChange, 'revision' | 'hash'>): void {
@@ -62,9 +63,12 @@ export class Standings {
 
   /** Tells the others how this node stands. */
   tell(): void {
-    const { id: self, state, space, transport, members } = this.#parts
-    const body: Standing = { revision: state.revision, hash: state.hash, room: space.look() }
-    for (const id of members()) if (id !== self) transport.sendNote(id, { type: 'standing', body })
+    const { self, space, transport } = this.#parts
+    const { revision, hash, members } = this.#parts.state()
+    const body: Standing = { revision, hash, room: space.look() }
+    for (const id of members.keys()) {
+      if (id !== self.id) transport.sendNote(id, { type: 'standing', body })
+    }
   }
 
   onNote(from: NodeId, body: unknown): void {
@@ -86,13 +90,13 @@ export class Standings {
 
   /** How the disk of another member stands, by its last word; null when it has not said anything lately. */
   roomOf(id: NodeId): Standing['room'] | null {
-    if (id === this.#parts.id) return this.#parts.space.look()
+    if (id === this.#parts.self.id) return this.#parts.space.look()
     return this.#fresh(id)?.standing.room ?? null
   }
 
   /** Whether a member has this node's config; null when no revision that both had was seen lately. */
   isSame(id: NodeId): boolean | null {
-    if (id === this.#parts.id) return true
+    if (id === this.#parts.self.id) return true
     return this.#fresh(id)?.isSame ?? null
   }
 

@@ -9,6 +9,7 @@ import {
   type Followed,
 } from '../../../control-plane/storage/definition-files.ts'
 import { SILENT, type Logger } from '../../../shared/logger.ts'
+import { TestRoom } from '../rooms.ts'
 import { api, del, put, upstream, write } from '../state-machine/samples.ts'
 import { temporaryDirectory } from './samples.ts'
 

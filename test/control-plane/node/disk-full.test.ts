@@ -40,7 +40,7 @@ test('a full leader hands over to a voter that has room, and stays out of the wa
   )
   leader.space.become('low')
   await eventually('the one with room leads', () => roomy.node.isLeader)
-  await roomy.node.write(putApi('b'))
+  expect(await roomy.node.write(putApi('b'))).toMatchObject({ revision: 2 })
   await eventually('everybody knows', () => {
     const disks = roomy.node.status().members.map(({ disk }) => disk)
     return disks.filter((disk) => disk === 'low').length === 2

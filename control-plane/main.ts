@@ -1,13 +1,15 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { RaftwayError } from '../shared/errors.ts'
+import { describeError, RaftwayError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { Random } from '../shared/random.ts'
 import { TOKEN_SECRET_BYTES } from '../shared/token-text.ts'
 import { VERSION } from '../shared/version.ts'
 import { startApi, type ApiServer } from './api/server.ts'
 import { formOrJoin, FormingResponder } from './cluster/forming.ts'
+import { writeMemberCard, type MemberCard } from './cluster/member-card.ts'
+import { openOrReplace, type OpenedStore } from './damage.ts'
 import { LateNode } from './node/late-node.ts'
 import { Node } from './node/node.ts'
 import { PeerSwitch } from './node/peer-switch.ts'
@@ -19,11 +21,10 @@ import {
   type CheckedServerOptions,
   type ServerOptions,
 } from './options.ts'
-import type { NodeAddress } from './ports.ts'
+import type { Identity, NodeAddress } from './ports.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
 import { DiskSpace } from './storage/disk-space.ts'
 import type { NodeStore } from './storage/node-store.ts'
-import { openStoreIn } from './storage/open-store.ts'
 import { SYSTEM_CLOCK } from './system-clock.ts'
 import { TcpTransport } from './transport/tcp-transport.ts'
 
@@ -44,6 +45,8 @@ export type Server = {
   stop(): Promise<void>
 }
 
+/** How often the member card is compared with the membership. */
+const CARD_CHECK_MS = 1_000
 /** How long a stopping leader tries to hand over before it stops anyway. */
 const TRANSFER_MS = 2_000
 
@@ -65,9 +68,11 @@ export async function startServer(given: ServerOptions): Promise<Server> {
   })
   let store: NodeStore | null = null
   try {
-    store = await openStoreIn(options.dataDir, given.logger)
+    const { dataDir, healCorrupt: mayHeal } = options
+    const opened = await openOrReplace({ dataDir, mayHeal, logger: given.logger })
+    store = opened.store
     await assertNotRemoved(store.notes)
-    return await new ServerProcess(options, given, { store, space }).start()
+    return await new ServerProcess(options, given, { ...opened, space }).start()
   } catch (error) {
     await store?.close()
     await space.close()
@@ -81,6 +86,9 @@ class ServerProcess {
   readonly #announceToken: (token: string) => void
   readonly #store: NodeStore
   readonly #space: DiskSpace
+  /** Who this node was, if it has lost its data. */
+  readonly #lost: MemberCard | null
+  readonly #stops: (() => void)[] = []
   readonly #files: DefinitionFiles
   readonly #late: LateNode
   readonly #responder: FormingResponder
@@ -96,9 +104,10 @@ class ServerProcess {
   constructor(
     options: CheckedServerOptions,
     { logger, announceToken = () => {} }: ServerOptions,
-    disk: { readonly store: NodeStore; readonly space: DiskSpace },
+    disk: OpenedStore & { readonly space: DiskSpace },
   ) {
-    const { store, space } = disk
+    const { store, space, lost } = disk
+    this.#lost = lost
     this.#space = space
     this.#options = options
     this.#announceToken = announceToken
@@ -185,15 +194,43 @@ class ServerProcess {
     this.#files.follow(node)
     this.#peers.deliverTo(node)
     this.#late.arrive(node)
+    this.#keepCard(node, identity)
+  }
+
+  /** Keeps, beside the database, what the node needs to find its cluster if the database is damaged. */
+  #keepCard(node: Node, identity: Identity): void {
+    let written = ''
+    let writing = Promise.resolve()
+    const keep = (): void => {
+      const members = node
+        .status()
+        .members.map(({ id, name, api, peer }) => ({ id, name, api, peer }))
+      const card = { ...identity, name: this.#self.name, members }
+      const text = JSON.stringify(card)
+      if (text === written || members.length === 0) return
+      written = text
+      writing = writing
+        .then(() => writeMemberCard(this.#options.dataDir, card))
+        .catch((error: unknown) => {
+          written = ''
+          this.#logger.warn({ reason: describeError(error) }, 'the member card was not written')
+        })
+    }
+    keep()
+    this.#stops.push(SYSTEM_CLOCK.every(CARD_CHECK_MS, keep))
   }
 
   /** Forms or joins a cluster unless the disk says which one this node belongs to. Gives the members known so far. */
   async #findCluster(transport: TcpTransport): Promise<readonly NodeAddress[]> {
     if (this.#store.identity !== null) return []
+    const lost = this.#lost
+    if (lost !== null) await this.#responder.beginJoin(lost.clusterId)
+    const known = lost?.members.map(({ peer }) => peer) ?? []
     const formation = await formOrJoin({
       responder: this.#responder,
-      join: this.#options.join,
-      expect: this.#options.expect,
+      join: [...known, ...this.#options.join],
+      expect: lost === null ? this.#options.expect : null,
+      ...(lost === null ? {} : { replaces: lost.nodeId }),
       call: (peer, note, timeoutMs) => transport.call(peer, note, timeoutMs),
       clock: SYSTEM_CLOCK,
       random: new Random(randomInt(2 ** 32)),
@@ -215,6 +252,7 @@ class ServerProcess {
 
   async #stop(): Promise<void> {
     this.#aborted.abort()
+    for (const stop of this.#stops) stop()
     await this.#node?.stop(TRANSFER_MS)
     await this.#api?.close()
     await this.#transport?.close()

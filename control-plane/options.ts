@@ -31,6 +31,8 @@ const optionsSchema = z
     openMetrics: z.boolean().default(false),
     tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
     heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
+    /** Whether a damaged store may be replaced from the other members. */
+    healCorrupt: z.boolean().default(true),
     diskReserveBytes: z
       .int()
       .min(1024 * 1024)

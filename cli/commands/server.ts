@@ -70,6 +70,13 @@ const START = defineCommand({
       default: ELECTION_MS_DEFAULT,
       describe: 'shortest silence before an election; the longest is twice that',
     },
+    'heal-corrupt': {
+      type: 'string',
+      choices: ['on', 'off'],
+      default: 'on',
+      describe:
+        'whether a node whose data is damaged keeps it aside and asks its cluster for a new copy',
+    },
     'disk-reserve': {
       type: 'string',
       default: '64MiB',
@@ -101,6 +108,7 @@ const START = defineCommand({
       tickMs: args['tick-ms'],
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
+      healCorrupt: args['heal-corrupt'] === 'on',
       diskReserveBytes: readByteSize('--disk-reserve', args['disk-reserve']),
       logger,
       announceToken: (token: string) => terminal.out(`bootstrap admin token: ${token}\n`),

@@ -12,7 +12,7 @@ import {
 import type { Logger } from '../../shared/logger.ts'
 import type { Random } from '../../shared/random.ts'
 import type { Clock } from '../clock.ts'
-import type { NodeAddress, Transport } from '../ports.ts'
+import type { NodeAddress, NodeId, Transport } from '../ports.ts'
 import { parseInvite, type FormingResponder, type Invite } from './forming-responder.ts'
 import { chooseFounders, listSize } from './founders.ts'
 import {
@@ -32,6 +32,8 @@ export type FormingOptions = {
   readonly responder: FormingResponder
   /** Peer addresses, this node's own allowed. */
   readonly join: readonly string[]
+  /** The member of that cluster that this node was before it lost its data, and whose place it asks for. */
+  readonly replaces?: NodeId
   /** How many nodes found a cluster; null for joining only, or alone without a join list. */
   readonly expect: number | null
   readonly call: Transport['call']
@@ -283,8 +285,8 @@ class Search {
 
   /** A node that does not lead may answer with `{ leader }`, its peer address, instead of asking for us. */
   async #askToJoin(member: Sighting): Promise<Invite> {
-    const { call, responder } = this.#options
-    const note = { type: 'join', body: responder.self }
+    const { call, responder, replaces } = this.#options
+    const note = { type: 'join', body: { ...responder.self, replaces } }
     const { body } = await call(member.asked, note, FORM_JOIN_MS_MAX)
     const referral = referralSchema.safeParse(body)
     if (!referral.success) return parseInvite(body)

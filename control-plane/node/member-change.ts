@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { RaftwayError } from '../../shared/errors.ts'
 import { MEMBERS_MAX } from '../../shared/limits.ts'
-import type { NodeAddress } from '../ports.ts'
+import type { NodeAddress, NodeId } from '../ports.ts'
 
 const addressSchema = z.strictObject({
   id: z.int().min(1),
@@ -38,10 +38,16 @@ export function decodeMemberContext(bytes: Uint8Array): MemberContext | null {
   }
 }
 
-/** A node's address as another node tells it; null if it is none. */
-export function parseNodeAddress(value: unknown): NodeAddress | null {
-  const parsed = addressSchema.safeParse(value)
-  return parsed.success ? parsed.data : null
+const joinSchema = addressSchema.extend({ replaces: z.int().min(1).optional() })
+
+/** A node that asks to be taken in, and the member whose place it asks for, if any; null if it is no such question. */
+export function parseJoin(
+  value: unknown,
+): { readonly address: NodeAddress; readonly replaces: NodeId | null } | null {
+  const parsed = joinSchema.safeParse(value)
+  if (!parsed.success) return null
+  const { replaces = null, ...address } = parsed.data
+  return { address, replaces }
 }
 
 /** The members that an answer to `hello` tells of; none if it is no such answer. */

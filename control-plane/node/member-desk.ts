@@ -1,10 +1,10 @@
 import { RaftwayError } from '../../shared/errors.ts'
 import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
-import type { Identity, NodeAddress, PeerIdentity, PeerNote, Transport } from '../ports.ts'
+import type { Identity, NodeAddress, NodeId, PeerIdentity, PeerNote, Transport } from '../ports.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
 import type { Leadership } from './leadership.ts'
-import { parseNodeAddress } from './member-change.ts'
+import { parseJoin } from './member-change.ts'
 import type { MembershipChanges } from './membership-changes.ts'
 
 /** What the desk needs of the node around it. */
@@ -139,12 +139,30 @@ export class MemberDesk {
       const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS_MAX)
       return body
     }
-    const address = parseNodeAddress(call.body)
-    if (address === null)
+    const join = parseJoin(call.body)
+    if (join === null)
       throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
+    const { address, replaces } = join
     await leadership.untilWritable(electionMs)
+    if (replaces !== null) await this.#replace(replaces, address)
     const members = await membership.admit(address)
     return { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
+  }
+
+  /**
+   * A member that lost its data gets its place back under a new id, as a learner: it must not vote or acknowledge under
+   * the old one, because it no longer knows what it promised. The old id goes in the same change.
+   */
+  async #replace(id: NodeId, address: NodeAddress): Promise<void> {
+    const { membership, transport, electionMs, logger } = this.#parts
+    if (this.#parts.state().members.has(address.id)) return
+    const heardMs = transport.lastHeardMs(id)
+    if (heardMs !== null && heardMs < 2 * electionMs) {
+      const detail = `member ${address.name} was heard ${Math.round(heardMs)} ms ago: it is asked again whether it is gone`
+      throw new RaftwayError('MEMBERSHIP_CHANGE_PENDING', detail)
+    }
+    await membership.replace(id, address)
+    logger.warn({ member: address.name, nodeId: address.id, replaced: id }, 'replaced a member')
   }
 
   #onRemoved(from: PeerIdentity, clusterId: unknown): null {

@@ -70,6 +70,34 @@ export class MembershipChanges {
   }
 
   /**
+   * Takes a node in as a learner in the place of a member that lost its data, and that member out, in one change.
+   * MEMBERSHIP_REFUSED when it is no member under that name, or the only voter; PEER_UNREACHABLE when too few of the
+   * other voters are heard to decide without it.
+   */
+  async replace(id: NodeId, address: NodeAddress): Promise<void> {
+    const { applier, raw } = this.#parts
+    const { voters } = applier.confState
+    if (applier.state.members.get(id)?.name !== address.name || id === raw.status().id) {
+      const detail = `${address.name} is no member under its old id ${id}: it was removed or replaced`
+      throw new RaftwayError('MEMBERSHIP_REFUSED', detail)
+    }
+    const others = voters.filter((voter) => voter !== id)
+    const { id: self, progress } = raw.status()
+    const heard = others.filter((one) => one === self || progress?.get(one)?.recentActive === true)
+    if (heard.length * 2 <= others.length) {
+      const detail = `only ${heard.length} of the ${others.length} other voters are heard: ${address.name} is replaced when a majority of them is there`
+      throw new RaftwayError('PEER_UNREACHABLE', detail)
+    }
+    await this.#change(
+      [
+        { type: 'remove', id },
+        { type: 'add-learner', id: address.id },
+      ],
+      address,
+    )
+  }
+
+  /**
    * Writes a member's present name and addresses down, if they differ. `isPeerProven`: it answers at the peer address
    * itself, so that another member that stood there before cannot be there any more. MEMBER_NOT_FOUND, MEMBER_EXISTS,
    * NOT_LEADER. Resolves nothing: whoever asked sees it in the members once it is applied.

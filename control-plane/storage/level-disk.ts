@@ -41,7 +41,7 @@ export class LevelDisk implements Disk {
     try {
       await db.open()
     } catch (error) {
-      throw openError(error, path)
+      throw diskError(error, `the database in ${path} cannot be opened`)
     }
     return new LevelDisk(db, path)
   }
@@ -74,10 +74,9 @@ export class LevelDisk implements Disk {
 
   async get(key: Buffer, snapshot?: DiskSnapshot): Promise<Buffer | null> {
     const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' }
-    const found = await this.#db.get<Buffer, Buffer>(
-      key,
-      snapshot === undefined ? encodings : { ...encodings, snapshot: viewOf(snapshot) },
-    )
+    const options =
+      snapshot === undefined ? encodings : { ...encodings, snapshot: viewOf(snapshot) }
+    const found = await this.#read(() => this.#db.get<Buffer, Buffer>(key, options))
     return found ?? null
   }
 
@@ -99,7 +98,7 @@ export class LevelDisk implements Disk {
     })
     try {
       for (;;) {
-        const page = await iterator.nextv(PAGE_ITEMS)
+        const page = await this.#read(() => iterator.nextv(PAGE_ITEMS))
         if (page.length === 0) return
         yield page
       }
@@ -110,7 +109,15 @@ export class LevelDisk implements Disk {
 
   async firstKey(range: KeyRange): Promise<Buffer | null> {
     const keys = this.#db.keys<Buffer>({ ...range, limit: 1, keyEncoding: 'buffer' })
-    return (await keys.all())[0] ?? null
+    return (await this.#read(() => keys.all()))[0] ?? null
+  }
+
+  async #read<T>(read: () => Promise<T>): Promise<T> {
+    try {
+      return await read()
+    } catch (error) {
+      throw diskError(error, `the database in ${this.path} cannot be read`)
+    }
   }
 
   async clear(range: KeyRange): Promise<void> {
@@ -145,19 +152,17 @@ function viewOf(snapshot: DiskSnapshot): LevelSnapshot['view'] {
   return snapshot.view
 }
 
-function openError(error: unknown, path: string): RaftwayError {
+/** What LevelDB says, in our codes. `what` could not be done. */
+function diskError(error: unknown, what: string): RaftwayError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   const code = cause instanceof Error && 'code' in cause ? cause.code : null
-  if (code === 'LEVEL_LOCKED') {
-    return new RaftwayError('DATA_DIRECTORY_IN_USE', `another process uses ${path}`, { cause })
-  }
   const text = cause instanceof Error ? cause.message : String(cause)
-  // A disk that cannot be read or written now is not damage: what is on it may be whole.
-  if (code === 'LEVEL_IO_ERROR') {
-    const full = /no space left/i.test(text) ? 'STORAGE_FULL' : 'STORAGE_FAILED'
-    return new RaftwayError(full, `the database in ${path} cannot be opened: ${text}`, { cause })
+  const detail = `${what}: ${text}`
+  if (code === 'LEVEL_LOCKED') {
+    return new RaftwayError('DATA_DIRECTORY_IN_USE', `${what}: another process uses it`, { cause })
   }
-  return new RaftwayError('STORAGE_CORRUPT', `the database in ${path} cannot be opened: ${text}`, {
-    cause,
-  })
+  if (code === 'LEVEL_CORRUPTION') return new RaftwayError('STORAGE_CORRUPT', detail, { cause })
+  // A disk that cannot be read or written now is not damage: what is on it may be whole.
+  const isFull = /no space left/i.test(text)
+  return new RaftwayError(isFull ? 'STORAGE_FULL' : 'STORAGE_FAILED', detail, { cause })
 }

@@ -24,6 +24,7 @@ const SECTOR_BYTES = 512
  * A directory that is not there has nothing to check.
  */
 export async function checkWriteAheadLogs(path: string): Promise<void> {
+  await assertNotHeadless(path)
   for (const name of await listLogs(path)) {
     const file = join(path, name)
     const offset = findDamage(await readFile(file))
@@ -31,6 +32,14 @@ export async function checkWriteAheadLogs(path: string): Promise<void> {
     const detail = `${file} is damaged at byte ${offset}: acknowledged log entries may be in what cannot be read`
     throw new RaftwayError('STORAGE_CORRUPT', detail)
   }
+}
+
+/** Without CURRENT LevelDB takes the directory for an empty one, begins anew, and deletes what it finds. */
+async function assertNotHeadless(path: string): Promise<void> {
+  const names = await listFiles(path)
+  const isUsed = names.some((name) => /^(MANIFEST-\d+|\d+\.(ldb|sst|log))$/.test(name))
+  if (!isUsed || names.includes('CURRENT')) return
+  throw new RaftwayError('STORAGE_CORRUPT', `${join(path, 'CURRENT')} is missing`)
 }
 
 /** Offset of the first record that is damaged and not merely cut short by a crash; null when there is none. */
@@ -102,8 +111,12 @@ function hasRecordAfter(log: Buffer, end: number): boolean {
 }
 
 async function listLogs(path: string): Promise<string[]> {
+  return (await listFiles(path)).filter((name) => /^[0-9]+\.log$/.test(name)).sort()
+}
+
+async function listFiles(path: string): Promise<string[]> {
   try {
-    return (await readdir(path)).filter((name) => /^[0-9]+\.log$/.test(name)).sort()
+    return await readdir(path)
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error

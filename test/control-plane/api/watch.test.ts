@@ -2,8 +2,11 @@
 /* oxlint-disable vitest/no-conditional-expect, vitest/valid-expect */
 import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
+import { definitionChange } from '../../../control-plane/state-machine/state.ts'
 import { ConfigHash } from '../../../shared/config-hash.ts'
 import { Random } from '../../../shared/random.ts'
+import type { WatchLine } from '../../../shared/watch-protocol.ts'
+import { checkWatch, type WatchEvent } from '../../checkers/watch-history.ts'
 import { apiSpec, call, TestWatch, until, type Line } from '../../conformance/api-client.ts'
 import { startCluster, type Running } from './start.ts'
 
@@ -197,6 +200,38 @@ test('a watcher that takes nothing of its snapshot is cut off', async () => {
   await openDeaf()
   await until(async () => (await metric('raftway_watchers')) === 0)
   expect(await metric('raftway_watchers_cut_off_total')).toBe(1)
+})
+
+// While a client takes nothing its snapshot stands still, and the world goes on: changes, and bookmarks for the others.
+test('what happens while a snapshot is sent comes after it, and no bookmark runs ahead', async () => {
+  running = await startCluster(1, { bounds: { bookmarkMs: 20 } })
+  const routes = Array.from({ length: 900 }, (_, i) => ({ path: `/${i}/${'x'.repeat(1_000)}` }))
+  for (let i = 0; i < 12; i++) {
+    const spec = { ...apiSpec(`slow-${i}`), routes }
+    await call(running.url(0), `PUT /v1/apis/slow-${i}`, { json: { spec } })
+  }
+  const { socket, text } = await openDeaf()
+  const good = await open('?from=12')
+  await put('meanwhile')
+  await good.nextOf('change')
+  expect(await good.nextOf('bookmark')).toEqual({ type: 'bookmark', revision: 13 })
+  socket.resume()
+  await until(() => text().includes('"bookmark","revision":13'))
+  const lines = text()
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as WatchLine)
+  const history = await running.node(0).state.history({ after: 0, upTo: 13, limit: 100 })
+  const truth = {
+    changes: history.map(({ revision, changes }) => ({
+      revision,
+      changes: changes.map(definitionChange),
+    })),
+  }
+  const events: WatchEvent[] = lines.map((line) => ({ type: 'line', line, committed: 13 }))
+  expect(checkWatch([{ type: 'open', from: null }, ...events], truth)).toEqual([])
+  expect(lines.find(({ type }) => type === 'snapshot')).toMatchObject({ revision: 12 })
+  expect(lines.filter(({ type }) => type === 'change')).toHaveLength(1)
 })
 
 test('there are as many watches as are allowed, and room again when one ends', async () => {

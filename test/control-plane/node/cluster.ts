@@ -1,16 +1,19 @@
 // Real nodes in one process: real stores, real links, bootstrapped by hand.
-import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { randomInt, randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Node } from '../../../control-plane/node/node.ts'
 import { PeerSwitch } from '../../../control-plane/node/peer-switch.ts'
 import type { NodeAddress, WriteRequest } from '../../../control-plane/ports.ts'
-import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
-import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
+import { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import type { Disk } from '../../../control-plane/storage/disk.ts'
+import { LevelDisk } from '../../../control-plane/storage/level-disk.ts'
+import { DEFAULT_RETENTION } from '../../../control-plane/storage/retention.ts'
 import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 import { TestRoom } from '../rooms.ts'
+import { OWN_RELEASE } from '../../../shared/features.ts'
 import { SILENT } from '../../../shared/logger.ts'
 
 const CLUSTER_ID = 'a'.repeat(32)
@@ -42,9 +45,22 @@ export class TestNode {
   }
 
   /** Opens disk and links; the node itself begins with `begin`, once every address is known. */
-  static async prepare(dir: string, folder: string, port = 0, name = folder): Promise<Prepared> {
-    const store = await openStoreIn(join(dir, folder), SILENT)
-    let self: NodeAddress = { id: store.nodeId, name, api: `http://127.0.0.1:1/${name}`, peer: '' }
+  static async prepare(
+    dir: string,
+    folder: string,
+    port = 0,
+    name = folder,
+    wrap?: (disk: Disk) => Disk,
+  ): Promise<Prepared> {
+    const store = await openStore(join(dir, folder), wrap)
+    const release = OWN_RELEASE
+    let self: NodeAddress = {
+      id: store.nodeId,
+      name,
+      api: `http://127.0.0.1:1/${name}`,
+      peer: '',
+      release,
+    }
     const peers = new PeerSwitch({ onCall: () => Promise.reject(new Error('fresh')) })
     const transport = await TcpTransport.listen({
       host: '127.0.0.1',
@@ -96,6 +112,21 @@ export class TestNode {
   }
 }
 
+/** The store of a data directory, on its disk as it is or as a test wraps it. */
+async function openStore(
+  dir: string,
+  wrap: (disk: Disk) => Disk = (disk) => disk,
+): Promise<NodeStore> {
+  const path = join(dir, 'db')
+  await mkdir(path, { recursive: true })
+  return NodeStore.open(wrap(await LevelDisk.open(path)), {
+    logger: SILENT,
+    clock: SYSTEM_CLOCK,
+    retention: DEFAULT_RETENTION,
+    makeNodeId: () => randomInt(1, 2 ** 47),
+  })
+}
+
 export type Prepared = {
   readonly dir: string
   readonly name: string
@@ -109,10 +140,13 @@ export type Prepared = {
 /** `count` founders of one cluster. */
 export async function foundCluster(
   count: number,
+  wrap?: (disk: Disk, at: number) => Disk,
 ): Promise<{ dir: string; nodes: TestNode[]; close(): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'raftway-node-'))
   const prepared = await Promise.all(
-    Array.from({ length: count }, (_, at) => TestNode.prepare(dir, `n${at + 1}`)),
+    Array.from({ length: count }, (_, at) =>
+      TestNode.prepare(dir, `n${at + 1}`, 0, `n${at + 1}`, wrap && ((disk) => wrap(disk, at))),
+    ),
   )
   const members = prepared.map(({ self }) => self).toSorted((a, b) => a.id - b.id)
   const nodes: TestNode[] = []

@@ -403,6 +403,18 @@ describe('3.8 persisted state', () => {
     ])
   })
 
+  test('3.8: a vote that changes nothing else survives a restart as well', () => {
+    const replica = three().get(1)
+    // The first candidate is behind: it raises the term, and gets no vote.
+    replica.raw.step(voteRequest(2, 1, 5, { term: 0, index: 0 }))
+    replica.say()
+    replica.raw.step(voteRequest(2, 1, 5, { term: 1, index: 1 }))
+    expect(saidOf(replica, 'vote-resp').map(({ reject }) => reject)).toEqual([false])
+    replica.restart()
+    replica.raw.step(voteRequest(3, 1, 5, { term: 1, index: 1 }))
+    expect(saidOf(replica, 'vote-resp').map(({ reject }) => reject)).toEqual([true])
+  })
+
   test('3.8: committed entries survive the restart of the whole cluster', () => {
     const cluster = three()
     cluster.elect(1)

@@ -1,0 +1,6 @@
+import { CONSENSUS_MUTANTS } from './consensus.ts'
+import type { Mutant } from './mutant.ts'
+import { NODE_MUTANTS } from './node.ts'
+
+/** Every mutant of the gate. */
+export const MUTANTS: readonly Mutant[] = [...CONSENSUS_MUTANTS, ...NODE_MUTANTS]

@@ -74,6 +74,8 @@ export const clusterAnswer = z.looseObject({
       peer: z.string(),
       matchIndex: z.number(),
       healthy: z.boolean(),
+      version: z.string().nullish(),
+      featureLevel: z.number().nullish(),
     }),
   ),
 })

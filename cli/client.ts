@@ -11,7 +11,9 @@ import {
   CLIENT_RETRY_MS,
   CLIENT_ROUNDS_MAX,
 } from '../shared/limits.ts'
-import { ApiProblem } from './failures.ts'
+import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../shared/watch-protocol.ts'
+import { EXIT } from './exit-codes.ts'
+import { ApiProblem, CommandFailure } from './failures.ts'
 
 /** One call of the HTTP API. */
 export type Call = {
@@ -100,7 +102,10 @@ export class ControlClient {
     const call: Call = { method: 'GET', path: '/v1/watch', query: { from: from ?? undefined } }
     const answer = await this.#request(call, { signal, bodyTimeout: CLIENT_REQUEST_MS })
     if (answer.statusCode !== 200) throw problemOf(answer.statusCode, await answer.body.text())
-    return answer.body
+    const issue = watchFormatIssue(answer.headers[WATCH_FORMAT_HEADER])
+    if (issue === null) return answer.body
+    answer.body.destroy()
+    throw new CommandFailure(EXIT.error, issue)
   }
 
   /**

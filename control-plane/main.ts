@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeError, RaftwayError } from '../shared/errors.ts'
+import { OWN_RELEASE } from '../shared/features.ts'
 import type { Logger } from '../shared/logger.ts'
 import { Random } from '../shared/random.ts'
 import { TOKEN_SECRET_BYTES } from '../shared/token-text.ts'
@@ -113,7 +114,8 @@ class ServerProcess {
     this.#announceToken = announceToken
     this.#logger = logger
     this.#store = store
-    this.#self = { id: store.nodeId, name: options.name, api: '', peer: '' }
+    const release = OWN_RELEASE
+    this.#self = { id: store.nodeId, name: options.name, api: '', peer: '', release }
     this.#files = new DefinitionFiles(join(options.dataDir, 'definitions'), logger, space)
     this.#late = new LateNode(() => this.#self)
     this.#responder = new FormingResponder({ self: () => this.#self, notes: store.notes, logger })

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { CertificateIdentity } from '../shared/certificate.ts'
 import type { DefinitionChange } from '../shared/changes.ts'
 import type { Definition, DefinitionInput, Kind } from '../shared/definitions/kinds.ts'
+import type { Release } from '../shared/features.ts'
 import type { Explanation, RequestView } from '../shared/routing/types.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { ConfState, Entry, HardState, Message, NodeId, SnapshotMeta } from './raft/messages.ts'
@@ -17,6 +18,8 @@ export type NodeAddress = {
   readonly api: string
   /** `127.0.0.1:7401` */
   readonly peer: string
+  /** What it runs; a node that announces nothing knows the least. */
+  readonly release?: Release | undefined
 }
 
 /** What a node is, for good: written once, when it forms or joins a cluster. */
@@ -215,6 +218,10 @@ export type MemberStatus = {
   readonly disk: Room | null
   /** Whether its config is the same as this node's at the same revision; null when that is not known. */
   readonly sameConfig: boolean | null
+  /** Of the program that it runs; null when it never said. */
+  readonly version: string | null
+  /** What it knows: see `shared/features.ts`. */
+  readonly featureLevel: number
 }
 
 export type ClusterStatus = {
@@ -226,6 +233,8 @@ export type ClusterStatus = {
   readonly appliedIndex: number
   readonly revision: number
   readonly hash: string
+  /** What every member knows. */
+  readonly featureLevel: number
   readonly members: readonly MemberStatus[]
 }
 
@@ -311,6 +320,8 @@ export type AppliedRecord =
   | { readonly type: 'idempotency'; readonly index: number; readonly result: IdempotencyRecord }
   | { readonly type: 'idempotency-forgotten'; readonly index: number }
   | { readonly type: 'access'; readonly access: ClusterAccess }
+  /** The log uses features of this level from now on. */
+  | { readonly type: 'feature-level'; readonly level: number }
 
 export type IdempotencyRecord = {
   readonly key: string
@@ -326,6 +337,8 @@ export type RestoredState = {
   readonly revision: number
   readonly hash: string
   readonly compactedRevision: number
+  /** Highest level of any feature that the log has used; absent: the least. */
+  readonly featureLevel?: number | undefined
   readonly members: readonly NodeAddress[]
   /** Null until a leader has made it. */
   readonly access: ClusterAccess | null

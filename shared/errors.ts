@@ -171,6 +171,18 @@ export const ERROR_CODES = {
     retry: 'same',
     title: 'The watcher did not keep up',
   },
+  FEATURE_UNAVAILABLE: {
+    status: 409,
+    blame: 'client',
+    retry: 'never',
+    title: 'Not every member knows what the write needs',
+  },
+  VERSION_TOO_OLD: {
+    status: 500,
+    blame: 'raftway',
+    retry: 'never',
+    title: 'This version is too old',
+  },
   STORAGE_CORRUPT: {
     status: 500,
     blame: 'raftway',

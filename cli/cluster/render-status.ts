@@ -18,6 +18,8 @@ export function renderStatus(inspected: InspectedCluster, colours: Colours): str
     `voters: ${up} of ${voters.length} up${spareText(lost, mayLose, { red, yellow })}`,
     gatewaysText(gateways, yellow),
   ]
+  const versions = versionsText(members)
+  if (versions !== null) lines.push(yellow(versions))
   const rows = members.map((member) => [
     member.name === cluster.leader ? bold(member.name) : member.name,
     member.role,
@@ -34,10 +36,29 @@ export function renderStatus(inspected: InspectedCluster, colours: Colours): str
 
 /** Names, roles and addresses. */
 export function renderMembers(members: ClusterAnswer['members']): string {
+  const isMixed = versionsText(members) !== null
+  const head = ['NAME', 'ROLE', 'STATE', 'API', 'PEER']
   return renderTable(
-    ['NAME', 'ROLE', 'STATE', 'API', 'PEER'],
-    members.map(({ name, role, state, api, peer }) => [name, role, state, api, peer]),
+    isMixed ? [...head, 'VERSION'] : head,
+    members.map(({ name, role, state, api, peer, version }) => {
+      const row = [name, role, state, api, peer]
+      return isMixed ? [...row, version ?? '?'] : row
+    }),
   )
+}
+
+/** What is worth saying while members run different versions, as in an upgrade; null when all run the same. */
+function versionsText(
+  members: readonly Pick<ClusterAnswer['members'][number], 'name' | 'version'>[],
+): string | null {
+  const named = new Map<string, string[]>()
+  for (const { name, version } of members) {
+    const text = version ?? 'unknown'
+    named.set(text, [...(named.get(text) ?? []), name])
+  }
+  if (named.size < 2) return null
+  const parts = [...named].map(([version, names]) => `${version} on ${names.join(', ')}`)
+  return `versions differ: ${parts.join('; ')}. What is new is usable once every member has it`
 }
 
 function spareText(

@@ -5,7 +5,7 @@ import { CONTROL_OPTION, OUTPUT_OPTION, withClient } from '../client-options.ts'
 import type { ControlClient } from '../client.ts'
 import { defineCommand, type Terminal } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
-import { ApiProblem } from '../failures.ts'
+import { ApiProblem, CommandFailure } from '../failures.ts'
 import { splitLines } from '../render/split-lines.ts'
 import { colours, type Colours } from '../render/colour.ts'
 import { printable } from '../render/table.ts'
@@ -64,6 +64,7 @@ class Follower {
         if (!stop.aborted) this.#terminal.say(`${client.url} ended the watch; opening it again`)
       } catch (error) {
         if (stop.aborted) return
+        if (error instanceof CommandFailure) throw error
         if (error instanceof ApiProblem && error.status >= 400 && error.status < 500) throw error
         this.#terminal.say(`the watch broke: ${(error as Error).message}; opening it again`)
       }

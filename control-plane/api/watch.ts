@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
 import { RaftwayError } from '../../shared/errors.ts'
 import type { Need } from '../access/rights.ts'
+import { WATCH_FORMAT } from '../../shared/watch-protocol.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { checkGatewayName } from './gateway-name.ts'
@@ -44,6 +45,7 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   response.setHeader('Raftway-Revision', api.plane.state.revision)
   // A gateway of the same version need not check again what this node has checked with the same schemas.
   response.setHeader('Raftway-Version', api.version)
+  response.setHeader('Raftway-Watch-Format', WATCH_FORMAT)
   response.setHeader('Content-Type', 'application/x-ndjson; charset=utf-8')
   if (request.method === 'HEAD') {
     response.end()

@@ -271,10 +271,12 @@ class Search {
 
   #onRefused(by: Sighting, clusterId: string, error: unknown): void {
     const { random, logger } = this.#options
-    const isOurs = isRaftwayError(error, 'MEMBER_EXISTS', 'MEMBERSHIP_REFUSED')
-    const hint = isOurs
-      ? ': start this node under another name or peer address, or remove that member'
-      : ''
+    const isTooOld = isRaftwayError(error, 'VERSION_TOO_OLD')
+    const isOurs = isTooOld || isRaftwayError(error, 'MEMBER_EXISTS', 'MEMBERSHIP_REFUSED')
+    const hint =
+      isOurs && !isTooOld
+        ? ': start this node under another name or peer address, or remove that member'
+        : ''
     logger[isOurs ? 'error' : 'info'](
       { clusterId, by: by.name, err: error },
       `was not taken in: ${describeError(error)}${hint}`,

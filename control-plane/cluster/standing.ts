@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { releaseSchema } from '../../shared/features.ts'
 import type { Identity, NodeAddress, NodeId } from '../ports.ts'
 
 const nodeIdSchema = z.int().min(1)
@@ -10,6 +11,7 @@ export const nodeAddressSchema = z.object({
   name: z.string().min(1).max(253),
   api: z.string().max(2_048),
   peer: z.string().min(1).max(300),
+  release: releaseSchema.optional(),
 })
 
 export const identitySchema = z.object({ clusterId: clusterIdSchema, nodeId: nodeIdSchema })

@@ -113,6 +113,6 @@ export class Survey {
   }
 }
 
-function addressOf({ id, name, api, peer }: PeerIdentity): NodeAddress {
-  return { id, name, api, peer }
+function addressOf({ id, name, api, peer, release }: PeerIdentity): NodeAddress {
+  return { id, name, api, peer, ...(release && { release }) }
 }

@@ -1,12 +1,16 @@
 import { unreachable } from '../../shared/assert.ts'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
+import { levelOf } from '../../shared/features.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type {
   AppliedBatch,
   AppliedChange,
   AppliedRecord,
+  Command,
   ConfState,
   Entry,
+  NodeAddress,
   NodeId,
   RestoredState,
   WriteCommand,
@@ -14,12 +18,15 @@ import type {
 } from '../ports.ts'
 import { decodeConfChange, type ConfChange } from '../raft/raw-node.ts'
 import { decodeCommand } from '../state-machine/command.ts'
+import { levelOfCommand } from '../state-machine/feature-level.ts'
 import { ReplicatedState } from '../state-machine/state.ts'
 import { decodeMemberContext } from './member-change.ts'
 import { inSlices } from './slices.ts'
 
 /** Entries that a node under load may have committed and not yet applied. */
 const CAUGHT_UP_ENTRIES = 1_024
+
+const NOTHING: AppliedRecord[] = []
 
 /** Who hears what was applied, in order, in the same turn. */
 export type ApplierHooks = {
@@ -89,7 +96,8 @@ export class Applier {
 
   /**
    * Applies entries in index order; one call at a time. A write of many definitions is worked out in slices, so that the
-   * node goes on answering. Rejects with STORAGE_CORRUPT on an entry that this version cannot read.
+   * node goes on answering. Rejects with STORAGE_CORRUPT on an entry that is damaged, and with VERSION_TOO_OLD on one of
+   * a later version: it stays in the log for the version that knows it.
    */
   async apply(entries: readonly Entry[]): Promise<AppliedBatch> {
     const records: AppliedRecord[] = []
@@ -111,28 +119,59 @@ export class Applier {
   #applyEntry(entry: Entry): readonly AppliedRecord[] | Promise<readonly AppliedRecord[]> {
     if (entry.type !== 'normal') return this.#applyMembership(decodeConfChange(entry))
     if (entry.data.length === 0) return []
-    const command = decodeCommand(entry.data)
+    const command = this.#decode(entry)
+    const level = levelOfCommand(command)
+    const used: AppliedRecord[] = this.#state.useFeatures(level)
+      ? [{ type: 'feature-level', level }]
+      : NOTHING
     switch (command.type) {
       case 'write':
-        return this.#applyWrite(command, entry.index)
+        return this.#applyWrite(command, entry.index, used)
       case 'member':
         this.#state.applyMember(command.address)
         this.#hooks.onMembership(null)
-        return [{ type: 'member', address: command.address }]
+        return [...used, { type: 'member', address: command.address }]
       case 'access':
-        return this.#state.applyAccess(command.access)
+        return [...used, ...this.#state.applyAccess(command.access)]
       default:
         return unreachable(command)
     }
   }
 
-  async #applyWrite(command: WriteCommand, index: number): Promise<readonly AppliedRecord[]> {
+  /** Says as well who may have written what this version cannot read. */
+  #decode({ data, index }: Entry): Command {
+    try {
+      return decodeCommand(data)
+    } catch (error) {
+      if (!isRaftwayError(error, 'VERSION_TOO_OLD')) throw error
+      const newest = [...this.#state.members.values()].reduce(
+        (best: NodeAddress | null, member) =>
+          best === null || levelOf(member) > levelOf(best) ? member : best,
+        null,
+      )
+      const by =
+        newest?.release === undefined
+          ? ''
+          : `; the newest member, ${newest.name}, runs raftway ${newest.release.version}`
+      throw new RaftwayError(
+        'VERSION_TOO_OLD',
+        `log entry ${index}: ${error.message}${by}. Nothing of it was lost: a newer raftway continues from this data`,
+        { cause: error },
+      )
+    }
+  }
+
+  async #applyWrite(
+    command: WriteCommand,
+    index: number,
+    used: readonly AppliedRecord[],
+  ): Promise<readonly AppliedRecord[]> {
     const steps = this.#state.applyInSteps(command, index)
     const { result, change, records } = await inSlices(this.#clock, steps)
     // Watchers first: whoever is told that its write stands may ask what watchers have seen.
     if (change !== null) this.#hooks.onChange(change)
     this.#hooks.onWrite(command, result)
-    return records
+    return used.length === 0 ? records : [...used, ...records]
   }
 
   #applyMembership(change: ConfChange): readonly AppliedRecord[] {

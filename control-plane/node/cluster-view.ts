@@ -9,8 +9,10 @@ import type {
   Transport,
 } from '../ports.ts'
 import type { RawNode, Status } from '../raft/raw-node.ts'
+import { levelOf } from '../../shared/features.ts'
 import type { Applier } from './applier.ts'
 import type { Standings } from './standings.ts'
+import type { FeatureGate } from './feature-gate.ts'
 
 const progressNoteSchema = z.object({
   term: z.int(),
@@ -26,6 +28,7 @@ export type ClusterViewParts = {
   readonly self: NodeAddress
   readonly raw: RawNode
   readonly applier: Applier
+  readonly gate: FeatureGate
   readonly transport: Transport
   readonly clock: Clock
   readonly electionMs: number
@@ -75,11 +78,13 @@ export class ClusterView {
       appliedIndex: applier.index,
       revision: applier.state.revision,
       hash: applier.state.hash,
+      featureLevel: this.#parts.gate.level,
       members,
     }
   }
 
   #member(member: NodeAddress, status: Status): MemberStatus {
+    const { release } = this.#parts.gate.members.find(({ id }) => id === member.id) ?? member
     const isSelf = member.id === this.#parts.self.id
     const { confState } = this.#parts.applier
     const told = this.#toldOf(member.id)
@@ -100,6 +105,8 @@ export class ClusterView {
       lastHeardMs: isSelf ? null : this.#parts.transport.lastHeardMs(member.id),
       disk: this.#parts.standings.roomOf(member.id),
       sameConfig: this.#parts.standings.isSame(member.id),
+      version: release?.version ?? null,
+      featureLevel: levelOf({ release }),
     }
   }
 

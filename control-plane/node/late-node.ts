@@ -1,5 +1,6 @@
 import { ConfigHash } from '../../shared/config-hash.ts'
 import { RaftwayError } from '../../shared/errors.ts'
+import { levelOf } from '../../shared/features.ts'
 import type {
   AppliedChange,
   ClusterStatus,
@@ -93,7 +94,16 @@ export class LateNode implements ControlPlane {
     if (this.#node !== null) return this.#node.status()
     const { revision, hash } = NOTHING
     const nowhere = { leader: null, term: 0, commitIndex: 0, appliedIndex: 0 }
-    return { clusterId: '', node: this.self.name, ...nowhere, revision, hash, members: [] }
+    const level = { featureLevel: levelOf(this.self) }
+    return {
+      clusterId: '',
+      node: this.self.name,
+      ...nowhere,
+      revision,
+      hash,
+      ...level,
+      members: [],
+    }
   }
 
   isReady(): boolean {

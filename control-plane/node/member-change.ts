@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { RaftwayError } from '../../shared/errors.ts'
+import { isSameRelease, releaseSchema } from '../../shared/features.ts'
 import { MEMBERS_MAX } from '../../shared/limits.ts'
 import type { NodeAddress, NodeId } from '../ports.ts'
 
@@ -8,6 +9,7 @@ const addressSchema = z.strictObject({
   name: z.string().min(1),
   api: z.string(),
   peer: z.string(),
+  release: releaseSchema.optional(),
 })
 
 /** What rides along with a membership change in the log: who asked for it, and how to reach who is added. */
@@ -58,5 +60,7 @@ export function parseMembers(body: unknown): readonly NodeAddress[] {
 
 /** Whether two descriptions of one node say the same. */
 export function isSameAddress(a: NodeAddress, b: NodeAddress): boolean {
-  return a.name === b.name && a.api === b.api && a.peer === b.peer
+  return (
+    a.name === b.name && a.api === b.api && a.peer === b.peer && isSameRelease(a.release, b.release)
+  )
 }

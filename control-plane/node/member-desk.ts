@@ -3,6 +3,7 @@ import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Identity, NodeAddress, NodeId, PeerIdentity, PeerNote, Transport } from '../ports.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
+import type { FeatureGate } from './feature-gate.ts'
 import type { Leadership } from './leadership.ts'
 import { parseJoin } from './member-change.ts'
 import type { MembershipChanges } from './membership-changes.ts'
@@ -16,6 +17,7 @@ export type MemberDeskParts = {
   readonly electionMs: number
   readonly leadership: Leadership
   readonly membership: MembershipChanges
+  readonly gate: FeatureGate
   readonly state: () => ReplicatedState
   /** Where the members are, as far as this node knows. */
   readonly known: () => readonly NodeAddress[]
@@ -46,6 +48,7 @@ export class MemberDesk {
       )
     }
     const { clusterId: _fresh, ...address } = from
+    this.#parts.gate.assertMayJoin(address)
     const members = await membership.admit(address)
     const body = { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
     await transport.call(peer, { type: 'invite', body }, MEMBER_CALL_MS_MAX)
@@ -144,6 +147,7 @@ export class MemberDesk {
       throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
     const { address, replaces } = join
     await leadership.untilWritable(electionMs)
+    this.#parts.gate.assertMayJoin(address)
     if (replaces !== null) await this.#replace(replaces, address)
     const members = await membership.admit(address)
     return { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
@@ -172,6 +176,6 @@ export class MemberDesk {
   }
 }
 
-function addressOf({ id, name, api, peer }: PeerIdentity): NodeAddress {
-  return { id, name, api, peer }
+function addressOf({ id, name, api, peer, release }: PeerIdentity): NodeAddress {
+  return { id, name, api, peer, ...(release && { release }) }
 }

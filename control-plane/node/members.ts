@@ -5,6 +5,7 @@ import { encodeCommand } from '../state-machine/command.ts'
 import type { Applier } from './applier.ts'
 import { ClusterView } from './cluster-view.ts'
 import { DiskGuard } from './disk-guard.ts'
+import { FeatureGate } from './feature-gate.ts'
 import type { Leadership } from './leadership.ts'
 import { MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
@@ -32,6 +33,7 @@ export class Members {
   readonly view: ClusterView
   readonly standings: Standings
   readonly guard: DiskGuard
+  readonly gate: FeatureGate
   readonly #whereabouts: Whereabouts
   readonly #parts: MembersParts
   readonly #stops: readonly (() => void)[]
@@ -46,7 +48,9 @@ export class Members {
     })
     const around = { ...parts, state: () => applier.state, membership: this.changes }
     this.#whereabouts = new Whereabouts(around)
-    this.desk = new MemberDesk({ ...around, known: () => this.#whereabouts.known() })
+    const known = () => this.#whereabouts.known()
+    this.gate = new FeatureGate(parts, applier, known)
+    this.desk = new MemberDesk({ ...around, gate: this.gate, known })
     this.standings = new Standings({
       ...parts,
       state: () => applier.state,
@@ -56,7 +60,7 @@ export class Members {
       ...parts,
       withRoom: () => this.standings.withRoom(applier.confState.voters),
     })
-    this.view = new ClusterView({ ...parts, standings: this.standings })
+    this.view = new ClusterView({ ...parts, standings: this.standings, gate: this.gate })
     this.#stops = [
       clock.every(LEARNER_CHECK_MS, () => {
         if (leadership.isLeading) this.changes.checkLearners()

@@ -1,6 +1,6 @@
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
-import type { DiskRoom, Identity, NodeAddress, Transport } from '../ports.ts'
+import type { Command, DiskRoom, Identity, NodeAddress, Transport } from '../ports.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import type { BootstrapPort } from './bootstrap.ts'
 
@@ -21,6 +21,8 @@ export type NodeParts = {
   readonly seed: number
   /** A text that nobody ever made before: idempotency keys, requests for membership. */
   readonly makeId: () => string
+  /** What a command needs of every member: as this program has it unless given. */
+  readonly levelOfCommand?: (command: Command) => number
   readonly tickMs: number
   readonly heartbeatMs: number
   readonly electionMs: number

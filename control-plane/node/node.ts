@@ -80,6 +80,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#revisions = new Waiters(clock, this.#applier.state.revision)
     this.#proposals = new Proposals({
       clock,
+      gate: { assertAdmitted: (command) => this.#members.gate.assertAdmitted(command) },
       makeId: parts.makeId,
       state: this.#applier.state,
       propose: (payloads) => this.#raw.propose(payloads) === 'ok',
@@ -90,7 +91,8 @@ export class Node implements ControlPlane, PeerHandler {
       this.#raw.readIndex(context)
       wake()
     })
-    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake })
+    const onFatal = (error: unknown) => this.#fail(error)
+    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake, onFatal })
     this.#leadership = new Leadership({
       raw: this.#raw,
       clock,
@@ -107,7 +109,7 @@ export class Node implements ControlPlane, PeerHandler {
       onRemoved: () => this.#endAsRemoved(),
     })
     this.#housekeeping = new Housekeeping({ ...parts, applier: this.#applier })
-    this.#compiler = new TableCompiler(clock, this.#applier, (error) => this.#fail(error))
+    this.#compiler = new TableCompiler(clock, this.#applier, onFatal)
     this.#begin()
   }
 
@@ -376,7 +378,11 @@ export class Node implements ControlPlane, PeerHandler {
         this.#reads.onTick()
         this.#loop.wake()
       }),
-      keepBootstrapped({ ...this.#parts, raw: this.#raw, applier: this.#applier }),
+      keepBootstrapped(this.#parts, {
+        raw: this.#raw,
+        applier: this.#applier,
+        gate: this.#members.gate,
+      }),
       clock.every(SNAPSHOT_CHECK_MS, () => void this.#snapshots.dropUnused(this.#applier.index)),
     )
   }

@@ -7,6 +7,7 @@ import type { Definition } from '../../shared/definitions/kinds.ts'
 import { encodeCommand } from '../state-machine/command.ts'
 import { Speculation, type Plan } from '../state-machine/propose.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
+import type { FeatureGate } from './feature-gate.ts'
 import { inSlices } from './slices.ts'
 
 type Pending = {
@@ -26,6 +27,7 @@ export class Proposals {
   readonly #makeId: () => string
   readonly #propose: (payloads: readonly Uint8Array[]) => boolean
   readonly #wake: () => void
+  readonly #gate: Pick<FeatureGate, 'assertAdmitted'>
   readonly #confirm: (revision: number) => Promise<void>
   #speculation: Speculation
   /** Taken but not yet in the core's hands, in order. */
@@ -39,7 +41,7 @@ export class Proposals {
   #abandoned = 0
 
   /**
-   * `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon; `confirm`
+   * `gate` refuses what some member does not know yet (FEATURE_UNAVAILABLE). `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon; `confirm`
    * resolves when a revision is applied here and a majority has confirmed, after the call, who leads. TIMEOUT or
    * NO_LEADER when that takes too long.
    */
@@ -49,12 +51,14 @@ export class Proposals {
     readonly state: ReplicatedState
     readonly propose: (payloads: readonly Uint8Array[]) => boolean
     readonly wake: () => void
+    readonly gate: Pick<FeatureGate, 'assertAdmitted'>
     readonly confirm: (revision: number) => Promise<void>
   }) {
     this.#clock = parts.clock
     this.#makeId = parts.makeId
     this.#propose = parts.propose
     this.#wake = parts.wake
+    this.#gate = parts.gate
     this.#confirm = parts.confirm
     this.#speculation = new Speculation(parts.state)
   }
@@ -134,6 +138,7 @@ export class Proposals {
 
   /** Must follow the plan without a pause: what is planned next is planned on top of it. */
   #carryOut(request: WriteRequest, { command, predicted, unchanged }: Plan): Promise<WriteAnswer> {
+    if (command !== null) this.#gate.assertAdmitted(command)
     if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
     if (command === null) return this.#withoutEntry({ ...predicted, unchanged })
     const payload = encodeCommand(command)

@@ -1,4 +1,4 @@
-import { RaftwayError } from '../../shared/errors.ts'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type {
   DiskRoom,
@@ -28,6 +28,7 @@ export class Snapshots {
   readonly #logger: Logger
   readonly #wake: () => void
   readonly #space: DiskRoom
+  readonly #onFatal: (error: unknown) => void
   readonly #sending = new Set<NodeId>()
   /** By index: a newer one may come while an older one waits to be installed. */
   readonly #staged = new Map<number, Staged>()
@@ -39,6 +40,7 @@ export class Snapshots {
     readonly logger: Logger
     readonly wake: () => void
     readonly space: DiskRoom
+    readonly onFatal: (error: unknown) => void
   }) {
     this.#raw = parts.raw
     this.#store = parts.store
@@ -46,6 +48,7 @@ export class Snapshots {
     this.#logger = parts.logger
     this.#wake = parts.wake
     this.#space = parts.space
+    this.#onFatal = parts.onFatal
   }
 
   /** Streams the state to a follower, and tells the core how that ended. Never rejects. */
@@ -84,6 +87,8 @@ export class Snapshots {
       await incoming.finish()
     } catch (error) {
       await incoming.discard()
+      // One of a later version would be sent again and again, and never be understood.
+      if (isRaftwayError(error, 'VERSION_TOO_OLD')) this.#onFatal(error)
       throw error
     }
     const before = this.#staged.get(message.snapshot.index)

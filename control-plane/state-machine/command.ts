@@ -1,3 +1,4 @@
+import { KINDS } from '../../shared/definitions/kinds.ts'
 import { describeError, RaftwayError } from '../../shared/errors.ts'
 import { ENTRY_BYTES_MAX } from '../../shared/limits.ts'
 import type { Command } from '../ports.ts'
@@ -6,6 +7,8 @@ import type { Command } from '../ports.ts'
 const FORMAT_VERSION = 1
 /** The same as text: below 128, UTF-8 writes a character as the byte of its number. */
 const FORMAT_PREFIX = String.fromCharCode(FORMAT_VERSION)
+
+const TYPES: readonly string[] = ['write', 'member', 'access'] satisfies Command['type'][]
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -21,23 +24,37 @@ export function encodeCommand(command: Command): Uint8Array {
 }
 
 /**
- * Reads a command back. Throws STORAGE_CORRUPT on damage, and on a format of a later version: a command that cannot
- * be read must stop the node, because skipping it would let replicas differ.
+ * Reads a command back. Throws STORAGE_CORRUPT on damage, and VERSION_TOO_OLD on a format or a type of a later version:
+ * a command that cannot be read must stop the node, because skipping it would let replicas differ.
  */
 export function decodeCommand(data: Uint8Array): Command {
   const version = data[0]
   if (version === undefined) throw new RaftwayError('STORAGE_CORRUPT', 'a command has no bytes')
-  if (version !== FORMAT_VERSION) {
+  if (version > FORMAT_VERSION) {
     const detail = `a command has format ${version}, this version of raftway reads ${FORMAT_VERSION}: upgrade this node`
-    throw new RaftwayError('STORAGE_CORRUPT', detail)
+    throw new RaftwayError('VERSION_TOO_OLD', detail)
   }
-  const command = parse(data.subarray(1))
-  if (!isCommand(command)) {
-    const detail =
-      'a command has a type that this version of raftway does not know: upgrade this node'
-    throw new RaftwayError('STORAGE_CORRUPT', detail)
+  const command = version === FORMAT_VERSION ? parse(data.subarray(1)) : null
+  const later = laterOf(command)
+  if (later !== null) {
+    const detail = `a command has the ${later}, which this version of raftway does not know: upgrade this node`
+    throw new RaftwayError('VERSION_TOO_OLD', detail)
   }
-  return command
+  if (isCommand(command)) return command
+  throw new RaftwayError('STORAGE_CORRUPT', 'what stands where a command should be is none')
+}
+
+/** The type of command, or the kind of a definition in it, that only a later version knows; null for what is known. */
+function laterOf(command: unknown): string | null {
+  if (command === null || typeof command !== 'object' || !('type' in command)) return null
+  const { type } = command
+  if (typeof type === 'string' && !TYPES.includes(type)) return `type ${type}`
+  if (type !== 'write' || !isCommand(command) || command.type !== 'write') return null
+  for (const operation of command.operations) {
+    const { kind } = operation.op === 'put' ? operation.definition : operation
+    if (!Object.hasOwn(KINDS, kind)) return `kind ${kind as string}`
+  }
+  return null
 }
 
 function parse(json: Uint8Array): unknown {

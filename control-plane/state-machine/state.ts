@@ -2,6 +2,7 @@ import { assert } from '../../shared/assert.ts'
 import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
+import { LEAST_LEVEL } from '../../shared/features.ts'
 import {
   adoptChanges,
   EMPTY_TABLE,
@@ -44,6 +45,7 @@ export class ReplicatedState {
   #revision: number
   #compactedRevision: number
   #access: ClusterAccess | null
+  #featureLevel: number
   #table: RoutingTable
   /** Changes that the table does not have yet, oldest first, from `#uncompiledAt` on. */
   #uncompiled: DefinitionChange[] = []
@@ -58,6 +60,7 @@ export class ReplicatedState {
     this.#revision = parts?.revision ?? 0
     this.#compactedRevision = parts?.compactedRevision ?? 0
     this.#access = parts?.access ?? null
+    this.#featureLevel = parts?.featureLevel ?? LEAST_LEVEL
     this.#table = EMPTY_TABLE
     for (const definition of this.#definitions.list())
       this.#uncompiled.push({ op: 'put', definition })
@@ -81,6 +84,11 @@ export class ReplicatedState {
   /** History up to and with this revision is no longer kept. ≤ revision. */
   get compactedRevision(): number {
     return this.#compactedRevision
+  }
+
+  /** Highest level of any feature that a command has used: a node that knows less cannot apply the log. */
+  get featureLevel(): number {
+    return this.#featureLevel
   }
 
   get count(): number {
@@ -172,6 +180,13 @@ export class ReplicatedState {
       yield
     }
     return this.#commit(command, transaction, { index, hash: sum.toHex() })
+  }
+
+  /** Notes the level of a command that is applied. Whether that is news. */
+  useFeatures(level: number): boolean {
+    if (level <= this.#featureLevel) return false
+    this.#featureLevel = level
+    return true
   }
 
   /** A member joined, or came back under other addresses. */

@@ -1,5 +1,6 @@
 import { assert } from '../../shared/assert.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
+import { OWN_RELEASE, type Release } from '../../shared/features.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type {
@@ -41,6 +42,7 @@ import {
   type AppliedMark,
 } from './state-records.ts'
 import { StateStore } from './state-store.ts'
+import { assertKnown, assertReadable, noteWriter, writerOf } from './written-by.ts'
 
 const IDENTITY = 'identity'
 const NODE_ID = 'node-id'
@@ -56,6 +58,8 @@ export type StoreParts = {
   readonly retention: Retention
   /** Makes the number of a node that has none yet: by chance, so that two nodes of one cluster never meet in it. */
   readonly makeNodeId: () => NodeId
+  /** What this program is, unless a test says that it is another one. */
+  readonly release?: Release
 }
 
 /**
@@ -104,15 +108,19 @@ export class NodeStore {
 
   /**
    * Reads everything that a restart needs from a disk, which is the store's from now on: closed with it, and when this
-   * rejects. STORAGE_CORRUPT, with what and where: nothing damaged is ever left out silently.
+   * rejects. STORAGE_CORRUPT, with what and where: nothing damaged is ever left out silently. VERSION_TOO_OLD when a
+   * later version wrote what this one cannot read; nothing is changed then.
    */
   static async open(disk: Disk, parts: StoreParts): Promise<NodeStore> {
-    const { logger, clock, retention, makeNodeId } = parts
+    const { logger, clock, retention, makeNodeId, release = OWN_RELEASE } = parts
     try {
+      await assertReadable(disk, release)
       const state = await StateStore.open(disk, clock)
+      assertKnown(state.mark, `what is stored in ${disk.path}`, await writerOf(disk), release)
       const log = await LogStore.open(disk, state.mark)
       const identity = (await getMeta(disk, IDENTITY)) as Identity | null
       const restored = await loadState(disk, state.generation)
+      await noteWriter(disk, release)
       return new NodeStore({
         disk,
         log,

@@ -7,6 +7,7 @@ import { generationRange, stateKey, type Section } from './keys.ts'
 import { isWhole } from './seal.ts'
 import { SnapshotDecoder, type SnapshotRecord } from './snapshot-stream.ts'
 import { loadState } from './state-records.ts'
+import { assertKnown } from './written-by.ts'
 
 /**
  * A snapshot being staged in a generation of its own, beside the state in force. Each chunk is durable when `write`
@@ -55,6 +56,7 @@ export class StagedSnapshot implements IncomingSnapshot {
     if (restored.appliedIndex !== this.meta.index || restored.appliedTerm !== this.meta.term) {
       throw new RaftwayError('STORAGE_CORRUPT', 'the snapshot is not of the index that it says')
     }
+    assertKnown(restored, 'the snapshot')
     this.#restored = restored
   }
 

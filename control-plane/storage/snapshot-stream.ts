@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { RaftwayError } from '../../shared/errors.ts'
 import { SNAPSHOT_RECORD_BYTES_MAX } from '../../shared/limits.ts'
+import { VERSION } from '../../shared/version.ts'
 import type { SnapshotMeta } from '../raft/messages.ts'
 
 // A snapshot on the wire is a stream of records, cut into chunks wherever one is full:
@@ -20,7 +21,13 @@ const LENGTHS_BYTES = 8
 const HEADER = Buffer.from('H')
 const END = Buffer.from('E')
 
-type Header = { readonly version: number; readonly index: number; readonly term: number }
+type Header = {
+  readonly version: number
+  readonly index: number
+  readonly term: number
+  /** Version of the program that cut it, for people. */
+  readonly by?: string
+}
 type End = { readonly records: number; readonly crc: number }
 
 /** Encodes a snapshot. Pulled by whoever sends it, so that nothing is read faster than it is sent. */
@@ -30,7 +37,12 @@ export async function* encodeSnapshot(
   chunkBytes: number,
 ): AsyncGenerator<Uint8Array> {
   const cutter = new ChunkCutter(chunkBytes)
-  const header: Header = { version: FORMAT_VERSION, index: meta.index, term: meta.term }
+  const header: Header = {
+    version: FORMAT_VERSION,
+    index: meta.index,
+    term: meta.term,
+    by: VERSION,
+  }
   cutter.add({ name: HEADER, value: Buffer.from(JSON.stringify(header)) })
   let count = 0
   for await (const page of records) {
@@ -95,7 +107,8 @@ function chunkOf(piece: Buffer): Uint8Array {
   return chunk
 }
 
-/** Decodes what `encodeSnapshot` made. Throws STORAGE_CORRUPT on damage, and on what belongs to another snapshot. */
+/** Decodes what `encodeSnapshot` made. Throws STORAGE_CORRUPT on damage, and on what belongs to another snapshot;
+ * VERSION_TOO_OLD on a format of a later version. */
 export class SnapshotDecoder {
   readonly #meta: Pick<SnapshotMeta, 'index' | 'term'>
   #pieces: Buffer[] = []
@@ -170,11 +183,12 @@ export class SnapshotDecoder {
 
   #checkHeader({ name, value }: SnapshotRecord): void {
     if (!name.equals(HEADER)) throw damaged('does not begin with its header')
-    const { version, index, term } = JSON.parse(value.toString()) as Header
+    const { version, index, term, by } = JSON.parse(value.toString()) as Header
     if (version !== FORMAT_VERSION) {
-      throw damaged(
-        `has format ${version}, this version of raftway reads ${FORMAT_VERSION}: upgrade this node`,
-      )
+      const detail =
+        `the snapshot has format ${version} and was cut by raftway ${by ?? 'of unknown version'}, ` +
+        `this is raftway ${VERSION}, which reads format ${FORMAT_VERSION}: upgrade this node`
+      throw new RaftwayError('VERSION_TOO_OLD', detail)
     }
     if (index !== this.#meta.index || term !== this.#meta.term) {
       throw damaged(

@@ -39,6 +39,8 @@ export type AppliedMark = {
   readonly revision: number
   readonly hash: string
   readonly compactedRevision: number
+  /** Highest level of any feature that the log has used; absent: the least. */
+  readonly featureLevel?: number | undefined
 }
 
 /** The head of a revision as history stores it: its changes are values of their own. */
@@ -61,7 +63,9 @@ export function advance(from: AppliedMark, batch: AppliedBatch): AppliedMark {
   const { appliedIndex, appliedTerm, confState, records } = batch
   const last = records.findLast((record) => record.type === 'revision')
   const config = last === undefined ? {} : { revision: last.history.revision, hash: last.hash }
-  return { ...from, appliedIndex, appliedTerm, confState, ...config }
+  const used = records.findLast((record) => record.type === 'feature-level')
+  const level = used === undefined ? {} : { featureLevel: used.level }
+  return { ...from, appliedIndex, appliedTerm, confState, ...config, ...level }
 }
 
 export function putState(generation: number, suffix: Buffer, value: unknown): Write {
@@ -91,6 +95,9 @@ export function recordWrites(generation: number, record: AppliedRecord): Iterabl
       return [deleteState(generation, idempotencySuffix(record.index))]
     case 'access':
       return [putState(generation, ACCESS_SUFFIX, record.access)]
+    // It is part of the mark, which is written with every batch.
+    case 'feature-level':
+      return []
     default:
       return unreachable(record)
   }

@@ -173,9 +173,11 @@ export class StateStore {
 
   /** The same in memory, once that batch is durable. */
   switch(generation: number, restored: RestoredState): void {
-    const { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision } = restored
+    const { appliedIndex, appliedTerm, confState, revision, hash } = restored
+    const { compactedRevision, featureLevel } = restored
     this.#generation = generation
-    this.#moveTo({ appliedIndex, appliedTerm, confState, revision, hash, compactedRevision })
+    const reached = { appliedIndex, appliedTerm, confState, revision, hash }
+    this.#moveTo({ ...reached, compactedRevision, featureLevel })
   }
 
   /** Another batch wrote the mark of the generation in force. */

@@ -13,9 +13,9 @@ import {
   encodeHello,
   encodeWelcome,
   FRAME,
-  PROTOCOL,
   toRaftwayError,
   type Hello,
+  type Protocols,
   type Purpose,
 } from './wire.ts'
 
@@ -28,6 +28,8 @@ export type DialOptions = {
   readonly peer: string
   readonly purpose: Purpose
   readonly self: PeerIdentity
+  /** Peer protocols that this node speaks; those of this program unless given. */
+  readonly protocols?: Protocols
   /** Who must answer there; null for whoever it is. */
   readonly expected: NodeId | null
   readonly adopt: Adopt
@@ -65,7 +67,7 @@ function greet(link: Link, signal: AbortSignal, options: DialOptions): Promise<v
     })
     const onAbort = () => connection.close(unreachable(peer, 'no welcome in time'))
     signal.addEventListener('abort', onAbort, { once: true })
-    connection.send(encodeHello(self, purpose))
+    connection.send(encodeHello(self, purpose, options.protocols))
     if (signal.aborted) onAbort()
   })
 }
@@ -100,6 +102,7 @@ function objection(
 export function receive(options: {
   readonly link: Link
   readonly self: () => PeerIdentity
+  readonly protocols: Protocols
   readonly decide: (hello: Hello, connection: Connection) => ConnectionOwner | RaftwayError
   readonly onRefused: (error: RaftwayError) => void
 }): Connection {
@@ -117,7 +120,9 @@ export function receive(options: {
       if (frame.type !== FRAME.hello) throw malformed(`frame ${frame.type} instead of a hello`)
       const hello = decodeHello(frame.payload)
       const answer =
-        refuseStranger(self(), hello) ?? refuseUnproved(proof, hello) ?? decide(hello, connection)
+        refuseStranger(self(), options.protocols, hello) ??
+        refuseUnproved(proof, hello) ??
+        decide(hello, connection)
       if (answer instanceof RaftwayError) return refuse(answer)
       clearTimeout(timer)
       connection.send(encodeWelcome(self()))
@@ -165,14 +170,23 @@ function unproved(proof: Proof, other: PeerIdentity): RaftwayError | null {
   return new RaftwayError('PEER_REFUSED', detail)
 }
 
-function refuseStranger(self: PeerIdentity, hello: Hello): RaftwayError | null {
-  if (hello.protocol !== PROTOCOL) {
-    return new RaftwayError(
-      'PEER_REFUSED',
-      `${self.name} speaks protocol ${PROTOCOL}, and ${hello.name} protocol ${hello.protocol}`,
-    )
-  }
-  return foreign(self, hello)
+function refuseStranger(self: PeerIdentity, own: Protocols, hello: Hello): RaftwayError | null {
+  const other = { min: hello.protocolMin ?? hello.protocol, max: hello.protocol }
+  if (other.max >= own.min && other.min <= own.max) return foreign(self, hello)
+  const behind = other.max < own.min ? hello.name : self.name
+  return new RaftwayError(
+    'PEER_REFUSED',
+    `${programOf(self)} speaks protocol ${rangeText(own)}, and ${programOf(hello)} ${rangeText(other)}: ` +
+      `upgrade ${behind}, one release at a time`,
+  )
+}
+
+function programOf({ name, release }: PeerIdentity): string {
+  return release === undefined ? name : `${name} (raftway ${release.version})`
+}
+
+function rangeText({ min, max }: Protocols): string {
+  return min === max ? String(max) : `${min} to ${max}`
 }
 
 function foreign(self: PeerIdentity, other: PeerIdentity): RaftwayError | null {

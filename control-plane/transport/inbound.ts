@@ -10,10 +10,11 @@ import { receive } from './greeting.ts'
 import type { Link } from './links.ts'
 import { decodeMessage } from './message-codec.ts'
 import { SnapshotReceiver } from './snapshot-receiver.ts'
-import { decodeNote, FRAME, type Hello } from './wire.ts'
+import { decodeNote, FRAME, type Hello, type Protocols } from './wire.ts'
 
 export type InboundParts = {
   readonly self: () => PeerIdentity
+  readonly protocols: Protocols
   readonly handler: PeerHandler
   readonly logger: Logger
   readonly onHeard: (id: NodeId) => void
@@ -53,10 +54,11 @@ export class Inbound {
     link.stream.once('close', () => {
       this.#size--
     })
-    const { self } = this.#parts
+    const { self, protocols } = this.#parts
     return receive({
       link,
       self,
+      protocols,
       decide: (hello, connection) => this.#decide(hello, connection),
       onRefused: (error) => this.#onRefused(link.remote, error),
     })
@@ -73,7 +75,7 @@ export class Inbound {
 
   #decide(hello: Hello, connection: Connection): ConnectionOwner | RaftwayError {
     const { self, handler, logger } = this.#parts
-    const { protocol: _protocol, purpose, ...from } = hello
+    const { protocol: _max, protocolMin: _min, purpose, ...from } = hello
     const onHeard = () => this.#parts.onHeard(from.id)
     if (purpose === 'calls') {
       const onCall: PeerHandler['onCall'] = (...call) => handler.onCall(...call)

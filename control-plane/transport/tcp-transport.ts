@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { assert } from '../../shared/assert.ts'
 import { RaftwayError } from '../../shared/errors.ts'
+import { isSameRelease } from '../../shared/features.ts'
 import { FRAME_HEAD_BYTES, sealFrame } from '../../shared/framing.ts'
 import { PEER_CONNECTIONS_MAX, PEER_PING_MS } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -25,7 +26,7 @@ import { TCP_LINKS, type Link, type LinkListener, type LinkPort } from './links.
 import { encodeMessage } from './message-codec.ts'
 import { PeerLink } from './peer-link.ts'
 import { streamSnapshot } from './snapshot-sender.ts'
-import { encodeJson, FRAME, type Purpose } from './wire.ts'
+import { encodeJson, FRAME, PROTOCOLS, type Protocols, type Purpose } from './wire.ts'
 
 export type TransportOptions = {
   readonly host: string
@@ -39,6 +40,8 @@ export type TransportOptions = {
   readonly links?: LinkPort
   /** Answers nodes that have no certificate yet; they are refused unless given. */
   readonly onEnrol?: (call: PeerNote) => Promise<unknown>
+  /** Peer protocols that this node speaks; those of this program unless given. */
+  readonly protocols?: Protocols
   /** Spreads attempts to connect; seeded from the system unless given. */
   readonly random?: Random
 }
@@ -100,6 +103,7 @@ export class TcpTransport implements Transport {
     })
     this.#inbound = new Inbound({
       ...options,
+      protocols: options.protocols ?? PROTOCOLS,
       onHeard: (id) => this.#onHeard(id),
       onLink: (peer) => this.#onLink(peer),
       onUnlink: (id) => this.#onUnlink(id),
@@ -161,11 +165,11 @@ export class TcpTransport implements Transport {
   }
 
   learn(address: NodeAddress): void {
-    const { id, name, api, peer } = address
+    const { id, name, api, peer, release } = address
     const member = this.#members.get(id)
     if (this.#end.signal.aborted || member === undefined || peer === '') return
     if (isSameAddress(member, address)) this.#learned.delete(id)
-    else this.#learned.set(id, { id, name, api, peer })
+    else this.#learned.set(id, { id, name, api, peer, ...(release && { release }) })
     this.#aim(id)
   }
 
@@ -232,6 +236,7 @@ export class TcpTransport implements Transport {
       expected,
       links: this.#links,
       self: this.#options.self(),
+      protocols: this.#options.protocols ?? PROTOCOLS,
       adopt: (connection, peer) => {
         this.#connections.add(connection)
         return adopt(connection, peer)
@@ -294,5 +299,7 @@ export class TcpTransport implements Transport {
 }
 
 function isSameAddress(a: NodeAddress, b: NodeAddress): boolean {
-  return a.name === b.name && a.api === b.api && a.peer === b.peer
+  return (
+    a.name === b.name && a.api === b.api && a.peer === b.peer && isSameRelease(a.release, b.release)
+  )
 }

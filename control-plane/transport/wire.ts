@@ -1,12 +1,16 @@
 import { z } from 'zod'
 import { ERROR_CODES, RaftwayError, type ErrorCode } from '../../shared/errors.ts'
+import { releaseSchema } from '../../shared/features.ts'
 import { encodeFrame } from '../../shared/framing.ts'
 import { FRAME_BYTES_MAX } from '../../shared/limits.ts'
 import type { PeerIdentity, PeerNote } from '../ports.ts'
 import { malformed } from './bytes.ts'
 
-/** Nodes that do not speak the same version refuse each other. */
-export const PROTOCOL = 1
+/** Versions of the protocol between nodes that a program speaks, from the oldest to the newest. */
+export type Protocols = { readonly min: number; readonly max: number }
+
+/** Two nodes talk in the newest version that both speak, and refuse each other if there is none. */
+export const PROTOCOLS: Protocols = { min: 1, max: 1 }
 
 /**
  * What a frame between nodes is. The side that dialled says `hello`, the other answers `welcome` or `refuse`; then
@@ -39,10 +43,14 @@ const identitySchema = z.object({
   name: z.string().min(1).max(253),
   api: z.string().max(2_048),
   peer: z.string().max(300),
+  release: releaseSchema.optional(),
 })
 
 const helloSchema = identitySchema.extend({
+  /** The newest version that the dialler speaks. */
   protocol: z.int(),
+  /** The oldest; absent: it speaks only one. */
+  protocolMin: z.int().optional(),
   purpose: z.enum(['messages', 'calls', 'snapshot', 'enrol']),
 })
 
@@ -80,8 +88,13 @@ export function encodeJson(type: number, value: unknown): Buffer {
 }
 
 /** The first frame of whoever dialled. */
-export function encodeHello(self: PeerIdentity, purpose: Purpose): Buffer {
-  return encodeJson(FRAME.hello, { ...identityOf(self), protocol: PROTOCOL, purpose })
+export function encodeHello(
+  self: PeerIdentity,
+  purpose: Purpose,
+  { min, max }: Protocols = PROTOCOLS,
+): Buffer {
+  const said = { ...identityOf(self), protocol: max, protocolMin: min, purpose }
+  return encodeJson(FRAME.hello, said)
 }
 
 export function encodeWelcome(self: PeerIdentity): Buffer {
@@ -142,6 +155,6 @@ function decodeJson<T>(schema: z.ZodType<T>, payload: Uint8Array): T {
 
 /** Only what belongs on the wire. */
 function identityOf(self: PeerIdentity): PeerIdentity {
-  const { clusterId, id, name, api, peer } = self
-  return { clusterId, id, name, api, peer }
+  const { clusterId, id, name, api, peer, release } = self
+  return { clusterId, id, name, api, peer, ...(release && { release }) }
 }

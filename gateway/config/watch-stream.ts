@@ -1,6 +1,7 @@
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { WATCH_LINE_BYTES_MAX, WATCH_SILENCE_MS_MAX } from '../../shared/limits.ts'
+import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../../shared/watch-protocol.ts'
 import { http } from '../node-http.ts'
 import { controlRequest } from './control-request.ts'
 import { LineSplitter } from './line-splitter.ts'
@@ -64,6 +65,8 @@ export class WatchStream {
       this.#refused(response)
       return
     }
+    const issue = watchFormatIssue(response.headers[WATCH_FORMAT_HEADER])
+    if (issue !== null) return this.#end(issue)
     const version = response.headers['raftway-version']
     this.#handler.onOpen(typeof version === 'string' ? version : null)
     response.on('data', (piece: Buffer) => {

@@ -194,6 +194,7 @@ export class LoneNode implements ControlPlane {
       appliedIndex: this.#applied,
       revision: this.state.revision,
       hash: this.state.hash,
+      featureLevel: 1,
       members: members.map(({ address, role }) => ({
         ...address,
         role,
@@ -203,6 +204,8 @@ export class LoneNode implements ControlPlane {
         disk: 'plenty' as const,
         sameConfig: true,
         lastHeardMs: address.id === this.self.id ? null : 0,
+        version: null,
+        featureLevel: 1,
       })),
     }
   }

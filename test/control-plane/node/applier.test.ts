@@ -26,6 +26,7 @@ function restoredAt(appliedIndex: number, revision: number): RestoredState {
     hash: new ConfigHash().toHex(),
     compactedRevision: 0,
     members: [],
+    access: null,
     idempotency: [],
     definitions: [],
   }

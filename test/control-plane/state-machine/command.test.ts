@@ -32,14 +32,28 @@ test('a key named __proto__ survives', () => {
 
 test.each([
   ['no bytes', new Uint8Array(0), /no bytes/],
-  ['a later format', Uint8Array.of(2, 0x7b, 0x7d), /format 2.*upgrade this node/],
+  ['an earlier format than the first', Uint8Array.of(0, 0x7b, 0x7d), /is none/],
   ['broken JSON', encodeCommand(COMMAND).slice(0, -1), /cannot be read/],
   ['broken UTF-8', Uint8Array.of(1, 0x22, 0xff, 0x22), /cannot be read/],
-  ['an unknown type', encodeCommand({ ...COMMAND, type: 'later' } as never), /upgrade this node/],
-  ['no object', Uint8Array.of(1, 0x31), /upgrade this node/],
+  ['no object', Uint8Array.of(1, 0x31), /is none/],
+  ['a write without operations', Uint8Array.from(Buffer.from('\u0001{"type":"write"}')), /is none/],
 ])('%s is never skipped', (_, data, message) => {
   expect(() => decodeCommand(data)).toThrow(
     expect.objectContaining({ code: 'STORAGE_CORRUPT', message: expect.stringMatching(message) }),
+  )
+})
+
+test.each([
+  ['a later format', Uint8Array.of(2, 0x7b, 0x7d), /format 2.*upgrade this node/],
+  ['a later type', encodeCommand({ ...COMMAND, type: 'later' } as never), /type later.*upgrade/],
+  [
+    'a later kind of definition',
+    encodeCommand(write([put({ ...api('a'), kind: 'Site' } as never)])),
+    /kind Site.*upgrade this node/,
+  ],
+])('%s is told from damage', (_, data, message) => {
+  expect(() => decodeCommand(data)).toThrow(
+    expect.objectContaining({ code: 'VERSION_TOO_OLD', message: expect.stringMatching(message) }),
   )
 })
 

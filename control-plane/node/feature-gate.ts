@@ -1,0 +1,81 @@
+import { RaftwayError } from '../../shared/errors.ts'
+import { LEAST_LEVEL, levelOf } from '../../shared/features.ts'
+import type { Command, NodeAddress } from '../ports.ts'
+import { levelOfCommand } from '../state-machine/feature-level.ts'
+
+/**
+ * Keeps what a member does not know out of the log. Every member must be able to apply every entry, so a new kind of
+ * command or definition is proposed only once all of them announce its level, and whoever knows less than the log has
+ * used is not taken in.
+ */
+export class FeatureGate {
+  readonly #levelOf: (command: Command) => number
+  readonly #applied: { readonly state: { readonly featureLevel: number } }
+  readonly #known: () => readonly NodeAddress[]
+
+  /**
+   * `levelOfCommand` says what a command needs, as this program has it unless given; `applied.state` what the log has
+   * used; `known` gives every member as it is now, by its own word.
+   */
+  constructor(
+    options: { readonly levelOfCommand?: (command: Command) => number },
+    applied: { readonly state: { readonly featureLevel: number } },
+    known: () => readonly NodeAddress[],
+  ) {
+    this.#levelOf = options.levelOfCommand ?? levelOfCommand
+    this.#applied = applied
+    this.#known = known
+  }
+
+  /** The members as they are by their own word. */
+  get members(): readonly NodeAddress[] {
+    return this.#known()
+  }
+
+  /** What every member knows. */
+  get level(): number {
+    const levels = this.members.map(levelOf)
+    return levels.length === 0 ? LEAST_LEVEL : Math.min(...levels)
+  }
+
+  /** Whether every member knows features of this level. */
+  admits(level: number): boolean {
+    return level <= this.level
+  }
+
+  /** Throws FEATURE_UNAVAILABLE, with `extra.behind`: who does not know what the command needs. */
+  assertAdmitted(command: Command): void {
+    const needed = this.#levelOf(command)
+    if (needed <= LEAST_LEVEL) return
+    const behind = this.members.filter((member) => levelOf(member) < needed)
+    if (behind.length === 0) return
+    const who = behind.map((member) => `${member.name} (${programOf(member)})`).join(', ')
+    const detail = `the write needs feature level ${needed}, which not every member knows: upgrade ${who}`
+    throw new RaftwayError('FEATURE_UNAVAILABLE', detail, {
+      extra: {
+        featureLevel: needed,
+        behind: behind.map((member) => ({
+          name: member.name,
+          version: member.release?.version ?? null,
+          featureLevel: levelOf(member),
+        })),
+      },
+    })
+  }
+
+  /** Throws VERSION_TOO_OLD for a node that could not apply what the log holds. */
+  assertMayJoin(newcomer: NodeAddress): void {
+    const used = this.#applied.state.featureLevel
+    if (levelOf(newcomer) >= used) return
+    throw new RaftwayError(
+      'VERSION_TOO_OLD',
+      `${newcomer.name} (${programOf(newcomer)}) cannot join: this cluster uses feature level ${used}; upgrade it first`,
+    )
+  }
+}
+
+/** What a member runs, for people. */
+function programOf({ release }: NodeAddress): string {
+  if (release === undefined) return 'of unknown version'
+  return `raftway ${release.version}, feature level ${release.featureLevel}`
+}

@@ -1,7 +1,7 @@
 import { Agent, request } from 'undici'
 
 /** How long a client waits for one answer. Milliseconds. */
-const ANSWER_MS_MAX = 3_000
+const ANSWER_MS_MAX = 2_000
 const CONNECT_MS_MAX = 1_000
 
 /** What a client may do with one key of the cluster: an Api whose label is the value. */

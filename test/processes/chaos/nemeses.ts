@@ -73,18 +73,30 @@ export const NEMESES = {
     await field.pause(between(random, 800, 3_000))
     nodes.network.heal()
   },
-  /** Every direction of every pair is broken or not, by chance. */
-  tangle: async ({ nodes, random, ...field }) => {
-    for (let round = between(random, 2, 5); round > 0; round--) {
-      for (const from of nodes.names) {
-        for (const to of nodes.names) {
-          const fault = from === to || random.below(3) > 0 ? null : oneOf({ random }, BREAKS)
-          nodes.network.set(from, to, fault)
-        }
-      }
-      await field.pause(between(random, 200, 900))
+  /** Every direction of every pair is broken or not, by chance, and again. */
+  tangle: async (field) => {
+    for (let round = between(field.random, 2, 5); round > 0; round--) {
+      tangle(field)
+      await field.pause(between(field.random, 200, 900))
     }
-    nodes.network.heal()
+    field.nodes.network.heal()
+  },
+  /** The same while nodes are stopped, killed and started again. */
+  storm: async (field) => {
+    const { nodes, random } = field
+    for (let round = between(random, 4, 8); round > 0; round--) {
+      tangle(field)
+      for (const { process } of nodes.all) {
+        const dice = random.below(8)
+        if (dice === 0) await process.kill('SIGKILL')
+        if (dice === 1) process.signal('SIGSTOP')
+        if (dice >= 6) process.signal('SIGCONT')
+        if (dice >= 4 && !process.isRunning) process.start()
+      }
+      await field.pause(between(random, 200, 1_500))
+    }
+    await nodes.heal()
+    await Promise.all(nodes.all.map(({ process }) => process.ready(READY_MS_MAX)))
   },
   slow: async ({ nodes, random, ...field }) => {
     const fault: Fault = {
@@ -187,6 +199,20 @@ export const LONG_NEMESES = {
     assertRefused(victim)
     await takeOutAndJoinAgain(field, victim)
   },
+  /** A member with nothing on its disk is somebody else, who may have the name once the member is taken out. */
+  wipe: async (field) => {
+    const victim = await follower(field)
+    await victim.process.kill('SIGKILL')
+    await emptyDirectory(victim.process.dataDir)
+    victim.process.output = ''
+    victim.process.start()
+    await until(`${victim.name} is refused`, () => {
+      if (!victim.process.isRunning) throw new Error(`it ended:\n${victim.process.output}`)
+      return victim.process.output.includes('MEMBER_EXISTS') || null
+    })
+    await takeOut(field, victim)
+    await votes(field, victim)
+  },
   /** A write that a crash cut short was never acknowledged: the node comes back by itself. */
   'tear-log': async (field) => {
     const victim = await follower(field)
@@ -224,6 +250,15 @@ export function diskNemeses(disk: SmallDisk, name: string): Readonly<Record<stri
 }
 
 const BREAKS: readonly Fault[] = [{ type: 'hold' }, { type: 'cut' }, { type: 'drop' }]
+
+function tangle({ nodes, random }: Field): void {
+  for (const from of nodes.names) {
+    for (const to of nodes.names) {
+      const isBroken = from !== to && random.below(3) === 0
+      nodes.network.set(from, to, isBroken ? oneOf({ random }, BREAKS) : null)
+    }
+  }
+}
 
 async function killAndRestart(field: Field, victims: readonly ChaosNode[]): Promise<void> {
   await Promise.all(victims.map(({ process }) => process.kill('SIGKILL')))
@@ -264,8 +299,14 @@ function assertRefused({ name, process }: ChaosNode): void {
 }
 
 /** What ERRORS.md says to do about a damaged node. */
-async function takeOutAndJoinAgain({ nodes }: Field, victim: ChaosNode): Promise<void> {
-  const { name, process } = victim
+async function takeOutAndJoinAgain(field: Field, victim: ChaosNode): Promise<void> {
+  await takeOut(field, victim)
+  await emptyDirectory(victim.process.dataDir)
+  victim.process.start()
+  await votes(field, victim)
+}
+
+async function takeOut({ nodes }: Field, { name }: ChaosNode): Promise<void> {
   await until(
     `${name} is taken out`,
     async () => {
@@ -275,10 +316,12 @@ async function takeOutAndJoinAgain({ nodes }: Field, victim: ChaosNode): Promise
     },
     READY_MS_MAX,
   )
-  await emptyDirectory(process.dataDir)
-  await restart([victim])
+}
+
+async function votes({ nodes }: Field, { name, process }: ChaosNode): Promise<void> {
+  await process.ready(READY_MS_MAX)
   await until(
-    `${name} votes again`,
+    `${name} votes`,
     async () => {
       const view = await nodes.view(await nodes.leader())
       return view?.members.some((one) => one.name === name && one.role === 'voter') || null

@@ -1,10 +1,12 @@
 import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { Random } from '../../../shared/random.ts'
 import type { Definition } from '../../../shared/definitions/kinds.ts'
 import { HistoryRecorder } from '../../checkers/history.ts'
-import { call, until } from '../processes.ts'
+import { call, filesBelow, until } from '../processes.ts'
 import { Clients } from './clients.ts'
 import { CLOCK_NEMESES, LONG_NEMESES, NEMESES, type Field, type Nemesis } from './nemeses.ts'
 import { faketimeLibrary } from './fake-clock.ts'
@@ -38,7 +40,7 @@ export type ChaosReport = {
   readonly gapsMs: ReadonlyMap<string, readonly number[]>
 }
 
-const CLIENTS = 8
+const CLIENTS = 10
 const KEYS = 6
 const WATCHERS = 4
 /** Enough to keep every node busy, few enough to check: the history of a minute has some ten thousand calls. */
@@ -101,6 +103,7 @@ async function underLoad(
     const { revision } = await nodes.converged(RECOVERY_MS_MAX)
     await until('watchers', () => watchers.revision >= revision || null, RECOVERY_MS_MAX)
     await watchers.stop()
+    problems.push(...(await strayFiles(nodes, revision)))
     const logs = await byNode(nodes, (url) => readLog(url, revision))
     const configs = await byNode(nodes, readConfig)
     problems.push(...clients.problems)
@@ -161,6 +164,25 @@ async function byNode<T>(
   return new Map(
     await Promise.all(nodes.places.map(async ({ name, url }) => [name, await read(url)] as const)),
   )
+}
+
+/** The definition files of every node follow its state, so that in the end they are the same ones. */
+async function strayFiles(nodes: Nodes, revision: number): Promise<string[]> {
+  const trees = await Promise.all(
+    nodes.all.map(({ name, process: { dataDir } }) =>
+      until(
+        `the definition files of ${name} are at revision ${revision}`,
+        async () => {
+          const tree = await filesBelow(join(dataDir, 'definitions'))
+          return tree.get('REVISION')?.trim() === String(revision) ? tree : null
+        },
+        RECOVERY_MS_MAX,
+      ),
+    ),
+  )
+  return nodes.all
+    .filter((_, i) => !isDeepStrictEqual(trees[i], trees[0]))
+    .map(({ name }) => `the definition files of ${name} differ from those of ${nodes.names[0]}`)
 }
 
 async function readConfig(url: string): Promise<readonly Definition[]> {

@@ -52,6 +52,8 @@ export type Terminal = {
    * it at once. For commands that run until they are told to stop.
    */
   takeStop(): AbortSignal
+  /** From now on SIGHUP calls `hear`, rather than end the process. */
+  onHangUp(hear: () => void): void
 }
 
 /** What is known of one command. `usage` begins with its path: `cluster add <peer>`. */

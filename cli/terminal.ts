@@ -18,6 +18,7 @@ export function ownTerminal(): Terminal {
     hasColour: isTerminal(process.stdout) && picocolors.isColorSupported,
     isInteractive: isTerminal(process.stderr),
     takeStop: takeSignals,
+    onHangUp: (hear) => process.on('SIGHUP', hear),
   }
 }
 

@@ -19,10 +19,12 @@ import {
   checkServerOptions,
   isLoopbackOnly,
   needsTokens,
+  usesTls,
   type CheckedServerOptions,
   type ServerOptions,
 } from './options.ts'
-import type { Identity, NodeAddress } from './ports.ts'
+import type { Identity, NodeAddress, PeerNote } from './ports.ts'
+import type { Security } from './security.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
 import { DiskSpace } from './storage/disk-space.ts'
 import type { NodeStore } from './storage/node-store.ts'
@@ -38,10 +40,14 @@ export type Server = {
   readonly apiUrl: string
   /** `127.0.0.1:7401`: where peers reach it. */
   readonly peer: string
+  /** Of the cluster authority's certificate, as tokens carry it; null without TLS. */
+  readonly fingerprint: string | null
   /** Resolves when the node has found its cluster; rejects when it can't. */
   readonly formed: Promise<void>
   /** Resolves when the node ended by itself, with the reason: the disk failed, or it was removed from its cluster. */
   readonly ended: Promise<unknown>
+  /** Looks now for another certificate in the files of `apiCert`, as it does by itself now and then. */
+  reload(): Promise<void>
   /** Hands leadership over, finishes what is under way and closes everything. */
   stop(): Promise<void>
 }
@@ -98,6 +104,7 @@ class ServerProcess {
   readonly #ended = Promise.withResolvers<unknown>()
   #self: NodeAddress
   #node: Node | null = null
+  #security: Security | null = null
   #api: ApiServer | null = null
   #transport: TcpTransport | null = null
   #stopping: Promise<void> | null = null
@@ -124,11 +131,19 @@ class ServerProcess {
 
   async start(): Promise<Server> {
     const { api, peer, advertiseApi, advertisePeer } = this.#options
+    const security = await this.#openSecurity()
+    this.#security = security
     const transport = await TcpTransport.listen({
       ...peer,
       self: () => ({ ...this.#self, clusterId: this.#store.identity?.clusterId ?? null }),
-      handler: this.#peers,
+      handler: security?.handling(this.#peers) ?? this.#peers,
       logger: this.#logger,
+      ...(security === null
+        ? {}
+        : { links: security.links, onEnrol: (call: PeerNote) => security.onEnrol(call) }),
+    }).catch((error: unknown) => {
+      security?.close()
+      throw error
     })
     this.#transport = transport
     this.#self = { ...this.#self, peer: advertisePeer ?? transport.address }
@@ -144,13 +159,14 @@ class ServerProcess {
           isOpen: !needsTokens(this.#options),
           isLoopback: isLoopbackOnly(this.#options),
           hasOpenMetrics: this.#options.openMetrics,
-          peerOf: () => null,
         },
+        ...(security === null ? {} : { tls: security.apiTls }),
       })
       this.#api = started
       this.#self = { ...this.#self, api: advertiseApi ?? started.url }
     } catch (error) {
       await transport.close()
+      security?.close()
       throw error
     }
     const formed = this.#form(transport)
@@ -160,8 +176,10 @@ class ServerProcess {
       name: this.#self.name,
       apiUrl: this.#api.url,
       peer: this.#self.peer,
+      fingerprint: security?.credentials.fingerprint ?? null,
       formed,
       ended: this.#ended.promise,
+      reload: async () => this.#security?.reload(),
       stop: () => (this.#stopping ??= this.#stop()),
     }
   }
@@ -187,7 +205,7 @@ class ServerProcess {
       electionMs: this.#options.electionMs,
       bootstrap: {
         newSecret: () => randomBytes(TOKEN_SECRET_BYTES).toString('base64url'),
-        fingerprint: () => '',
+        fingerprint: () => this.#security?.credentials.fingerprint ?? '',
         announce: this.#announceToken,
       },
       onFatal: (error) => this.#ended.resolve(error),
@@ -197,6 +215,7 @@ class ServerProcess {
     this.#peers.deliverTo(node)
     this.#late.arrive(node)
     this.#keepCard(node, identity)
+    await this.#security?.onFormed(identity, (...call) => transport.call(...call))
   }
 
   /** Keeps, beside the database, what the node needs to find its cluster if the database is damaged. */
@@ -220,6 +239,20 @@ class ServerProcess {
     }
     keep()
     this.#stops.push(SYSTEM_CLOCK.every(CARD_CHECK_MS, keep))
+  }
+
+  /** Loaded for nodes with TLS only: what writes certificates takes 20 MB. */
+  async #openSecurity(): Promise<Security | null> {
+    if (!usesTls(this.#options)) return null
+    const { Security: Opened } = await import('./security.ts')
+    return Opened.open({
+      options: this.#options,
+      plane: this.#late,
+      self: this.#self,
+      identity: this.#store.identity,
+      clock: SYSTEM_CLOCK,
+      logger: this.#logger,
+    })
   }
 
   /** Forms or joins a cluster unless the disk says which one this node belongs to. Gives the members known so far. */
@@ -258,6 +291,7 @@ class ServerProcess {
     await this.#node?.stop(TRANSFER_MS)
     await this.#api?.close()
     await this.#transport?.close()
+    this.#security?.close()
     await this.#files.close()
     await this.#store.close()
     await this.#space.close()

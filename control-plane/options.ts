@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import {
+  CERTIFICATE_LIFETIME_MS_DEFAULT,
   DISK_RESERVE_BYTES_DEFAULT,
   ELECTION_MS_DEFAULT,
   HEARTBEAT_MS_DEFAULT,
   TICK_MS_DEFAULT,
+  TOKEN_CHARS_MAX,
 } from '../shared/limits.ts'
 import { nameSchema } from '../shared/definitions/common.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -29,6 +31,18 @@ const optionsSchema = z
     insecure: z.boolean().default(false),
     /** Metrics are for everybody, tokens or not. */
     openMetrics: z.boolean().default(false),
+    /** Null: off where only this machine reaches the node and nothing else of TLS is given, on elsewhere. */
+    tls: z.enum(['on', 'off']).nullable().default(null),
+    /** PEM files for the API; null for a certificate of the cluster authority. */
+    apiCert: z.string().min(1).nullable().default(null),
+    apiKey: z.string().min(1).nullable().default(null),
+    /** Text of a founding token, or of one of role node. */
+    joinToken: z.string().min(1).max(TOKEN_CHARS_MAX).nullable().default(null),
+    certLifetimeMs: z
+      .int()
+      .min(1_000)
+      .max(10 * 365 * 24 * 3_600_000)
+      .default(CERTIFICATE_LIFETIME_MS_DEFAULT),
     tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
     heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
     /** Whether a damaged store may be replaced from the other members. */
@@ -55,6 +69,26 @@ const optionsSchema = z
     path: ['auth'],
     message: 'off makes everybody an admin who reaches the node: give --insecure if that is meant',
   })
+  .refine(({ apiCert, apiKey }) => (apiCert === null) === (apiKey === null), {
+    path: ['apiKey'],
+    message: 'and apiCert go together',
+  })
+  .refine(({ tls, apiCert, joinToken }) => tls !== 'off' || (apiCert ?? joinToken) === null, {
+    path: ['tls'],
+    message: 'off needs neither apiCert nor joinToken',
+  })
+  .refine((options) => usesTls(options) || options.insecure || isLoopbackOnly(options), {
+    path: ['tls'],
+    message:
+      'is off, and the node can be reached from other machines. Three ways out: --tls on (certificates of a cluster ' +
+      'authority, with --join-token where nodes join each other), addresses of this machine only (127.0.0.1), or ' +
+      '--insecure, if everybody in this network may read and change everything',
+  })
+  .refine(
+    (options) =>
+      options.advertiseApi === null || isSecure(options.advertiseApi) || !usesTls(options),
+    { path: ['advertiseApi'], message: 'must begin with https://: this node speaks TLS' },
+  )
   .refine(({ api, advertiseApi }) => advertiseApi !== null || !WILDCARDS.includes(api.host), {
     path: ['advertiseApi'],
     message: 'is needed when the API listens on every address: where do others reach it?',
@@ -76,9 +110,29 @@ export type ServerOptions = z.input<typeof optionsSchema> & {
 
 export type CheckedServerOptions = z.output<typeof optionsSchema>
 
-/** Whether calls need a token: not where only this machine reaches the node and nothing else was asked for. */
+/** Whether calls need a token: not where only this machine reaches the node and nothing of TLS was asked for. */
 export function needsTokens(options: CheckedServerOptions): boolean {
-  return options.auth === null ? !isLoopbackOnly(options) : options.auth === 'on'
+  return options.auth === null
+    ? usesTls(options) || !isLoopbackOnly(options)
+    : options.auth === 'on'
+}
+
+type TlsOptions = Endpoints & {
+  readonly tls: 'on' | 'off' | null
+  readonly insecure: boolean
+  readonly apiCert: string | null
+  readonly joinToken: string | null
+}
+
+/** Whether links and API speak TLS: not where only this machine reaches the node and nothing else was asked for. */
+export function usesTls(options: TlsOptions): boolean {
+  if (options.tls !== null) return options.tls === 'on'
+  if ((options.apiCert ?? options.joinToken) !== null) return true
+  return !options.insecure && !isLoopbackOnly(options)
+}
+
+function isSecure(url: string): boolean {
+  return url.startsWith('https:')
 }
 
 type Endpoints = {
@@ -88,10 +142,10 @@ type Endpoints = {
 
 /** Whether both ports of a node can be reached from this machine only. */
 export function isLoopbackOnly({ api, peer }: Endpoints): boolean {
-  return isLoopback(api.host) && isLoopback(peer.host)
+  return isLoopbackHost(api.host) && isLoopbackHost(peer.host)
 }
 
-function isLoopback(host: string): boolean {
+export function isLoopbackHost(host: string): boolean {
   return (
     host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
   )

@@ -82,6 +82,12 @@ export const ERROR_CODES = {
     title: 'The caller is not known',
   },
   FORBIDDEN: { status: 403, blame: 'client', retry: 'never', title: 'The caller may not do this' },
+  TOKEN_USED_UP: {
+    status: 403,
+    blame: 'client',
+    retry: 'never',
+    title: 'The token has been used as often as it may be',
+  },
   TOO_MANY_ATTEMPTS: {
     status: 429,
     blame: 'client',
@@ -182,6 +188,12 @@ export const ERROR_CODES = {
     blame: 'raftway',
     retry: 'never',
     title: 'This version is too old',
+  },
+  CERTIFICATE_MISSING: {
+    status: 500,
+    blame: 'client',
+    retry: 'never',
+    title: 'This node has no certificate that it could start with',
   },
   STORAGE_CORRUPT: {
     status: 500,

@@ -36,8 +36,8 @@ export const DESCRIPTION_CHARS_MAX = 1_024
 
 // Access and secrets
 
-/** Nodes or gateways that may enrol with one token. */
-export const TOKEN_USES_MAX = 10_000
+/** Nodes or gateways that may enrol with one counted token: its definition names all of them. */
+export const TOKEN_USES_MAX = 1_000
 /** Longest token that is looked at: a longer one is refused unread. */
 export const TOKEN_CHARS_MAX = 512
 /** Longest secret value, such as a certificate's key. */
@@ -194,6 +194,18 @@ export const CERTIFICATE_BACKDATE_MS = 3_600_000
 export const CERTIFICATE_CHECK_MS = 60_000
 export const CERTIFICATE_LIFETIME_MS_DEFAULT = 30 * 24 * 3_600_000
 export const GATEWAY_CERTIFICATE_LIFETIME_MS_DEFAULT = 24 * 3_600_000
+/** Names and addresses in one certificate. */
+export const CERTIFICATE_HOSTS_MAX = 32
+/** How long a node looks for a member that takes its enrolment before it ends. */
+export const ENROL_MS_MAX = 60_000
+export const ENROL_CALL_MS_MAX = 10_000
+export const ENROL_RETRY_MS = 500
+/** Attempts to count a use of a token that others use at the same moment. */
+export const ENROL_WRITES_MAX = 16
+/** How often the files of the API's own certificate are looked at. */
+export const API_PAIR_POLL_MS = 2_000
+/** Between two rounds of asking members for the cluster authority. */
+export const AUTHORITY_RETRY_MS = 1_000
 
 // Forming and joining a cluster
 

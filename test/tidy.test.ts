@@ -43,7 +43,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'control-plane/state-machine/',
   ],
   'control-plane/transport/': ['shared/', 'control-plane/', 'control-plane/raft/'],
-  'control-plane/cluster/': ['shared/', 'control-plane/', 'control-plane/raft/'],
+  // Whoever enrols is let in by a token, which is written down in a definition.
+  'control-plane/cluster/': [
+    'shared/',
+    'shared/definitions/',
+    'control-plane/',
+    'control-plane/access/',
+    'control-plane/raft/',
+  ],
   'control-plane/node/': [
     'shared/',
     'shared/definitions/',
@@ -75,6 +82,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** What `cli/` may take from the processes that it starts: their doors, nothing behind them. */
 const DOORS = [
+  'control-plane/founding-token.ts',
   'control-plane/main.ts',
   'control-plane/offline.ts',
   'control-plane/options.ts',

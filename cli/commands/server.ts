@@ -17,6 +17,7 @@ import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
+import { readTlsOptions, TLS_OPTIONS } from '../start/tls-options.ts'
 
 const START = defineCommand({
   usage: 'server start',
@@ -59,6 +60,7 @@ const START = defineCommand({
     },
     insecure: { type: 'boolean', describe: 'run in ways that are not safe in a network' },
     'open-metrics': { type: 'boolean', describe: '/metrics needs no token' },
+    ...TLS_OPTIONS,
     'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
     'heartbeat-ms': {
       type: 'number',
@@ -105,6 +107,7 @@ const START = defineCommand({
       auth: args.auth ?? null,
       insecure: args.insecure === true,
       openMetrics: args['open-metrics'] === true,
+      ...(await readTlsOptions(args)),
       tickMs: args['tick-ms'],
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
@@ -122,6 +125,8 @@ const START = defineCommand({
         () => logger.info({ api: server.apiUrl }, 'part of a cluster'),
         () => {},
       )
+      // Without files to read again a hang-up means what it always does. `reload` never rejects.
+      if (options.apiCert !== null) terminal.onHangUp(() => void server.reload())
       return server
     })
   },

@@ -65,6 +65,8 @@ export type ForwarderOptions = {
   readonly logger: Logger
   /** How long a call looks for a leader: two election timeouts. Milliseconds. */
   readonly patienceMs: number
+  /** The port shows the leader a certificate of this node. */
+  readonly isMutual?: boolean
 }
 
 /** Brings calls to the leader, wherever it is, and stays with them over a change of leader. */
@@ -166,10 +168,13 @@ export class Forwarder {
     }
   }
 
-  /** Before there is a secret to vouch with nobody has a token either: the leader sees a local caller, or none. */
+  /**
+   * Over mutual TLS the connection vouches. Else, before there is a secret to vouch with, nobody has a token either: the
+   * leader sees a local caller, or none.
+   */
   #vouch({ caller, method, target, headers }: LeaderCall): Record<string, string> {
     const secret = this.#options.plane.state.access?.forwardingSecret ?? null
-    if (secret === null) return {}
+    if (secret === null && this.#options.isMutual !== true) return {}
     const head = { method, target, key: headers['idempotency-key'] ?? '' }
     return { [CALLER_HEADER]: encodeCaller(caller, head, secret) }
   }
@@ -227,6 +232,7 @@ const NEVER_SENT = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ENOTFOUND',
+  'PEER_UNREACHABLE',
   'UND_ERR_CONNECT_TIMEOUT',
 ])
 

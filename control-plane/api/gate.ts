@@ -25,7 +25,7 @@ import type { AppliedChange, ControlPlane } from '../ports.ts'
 import type { RequestHead } from './exchange.ts'
 
 /** Whom a certificate of the cluster's authority names. */
-type Peer = {
+export type Peer = {
   readonly role: 'node' | 'gateway'
   readonly name: string
   /** Whether the certificate has been taken out of use since. */

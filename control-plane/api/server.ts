@@ -1,4 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions as HttpOptions,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { RaftwayError } from '../../shared/errors.ts'
 import {
@@ -25,6 +31,7 @@ import { LeaderClient } from './leader-client.ts'
 import { Metrics } from './metrics.ts'
 import { problemOf } from './problem.ts'
 import { RolloutBoard } from './rollout.ts'
+import { ClientCertificates, createTlsServer, type ApiTls } from './tls.ts'
 import { WatchHub } from './watch-hub.ts'
 
 const TCP_KEEP_ALIVE_MS = 10_000
@@ -42,12 +49,14 @@ export type ApiOptions = {
   readonly electionMs?: number
   readonly bounds?: Partial<ApiBounds>
   /** How strict the door is; left out, it is open. */
-  readonly access?: AccessOptions
+  readonly access?: Omit<AccessOptions, 'peerOf'> & Partial<Pick<AccessOptions, 'peerOf'>>
+  /** Left out: plain HTTP. */
+  readonly tls?: ApiTls
 }
 
 /** A node's HTTP API while it listens. */
 export type ApiServer = {
-  /** `http://127.0.0.1:7400` */
+  /** `http://127.0.0.1:7400`, or https */
   readonly url: string
   readonly port: number
   /** Ends watches with the reason, answers what is under way, and closes every connection. */
@@ -62,7 +71,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const room = createRoom(options)
   const { api } = room
   const app = createApp(api)
-  const server = createServer({
+  const server = listenerFor(options.tls ?? null, {
     maxHeaderSize: API_HEAD_BYTES_MAX,
     headersTimeout: API_HEADERS_MS_MAX,
     requestTimeout: API_REQUEST_MS_MAX,
@@ -84,6 +93,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     takes: (request) => hot.takes(request),
     serve: (request, response) => hot.serve(request, response),
   })
+  room.certificates?.follow(server)
   server.on('clientError', (error, socket) => {
     if (!socket.writable) return
     socket.end(refusalOfMalformed(error, api.plane.state.revision))
@@ -98,7 +108,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const host = options.host.includes(':') ? `[${options.host}]` : options.host
   let closing: Promise<void> | null = null
   return {
-    url: `http://${host}:${port}`,
+    url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}`,
     port,
     close() {
       closing ??= closeAll({ server, front, room })
@@ -107,21 +117,40 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   }
 }
 
-type Room = { readonly api: ApiContext; stop(): void; close(): Promise<void> }
+type Room = {
+  readonly api: ApiContext
+  readonly certificates: ClientCertificates | null
+  stop(): void
+  close(): Promise<void>
+}
 
 function createRoom(options: ApiOptions): Room {
   const { plane, clock, logger, version, electionMs = ELECTION_MS_DEFAULT } = options
   const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
   let isStopping = false
   const metrics: Metrics = new Metrics(() => metricsSource(api))
-  const gate = new Gate(plane, clock, options.access ?? OPEN_ACCESS)
+  const certificates =
+    options.tls === undefined ? null : new ClientCertificates(options.tls, options)
+  const gate = new Gate(plane, clock, {
+    ...OPEN_ACCESS,
+    ...options.access,
+    ...(certificates === null ? {} : { peerOf: (request) => certificates.peerOf(request) }),
+  })
   const hub = new WatchHub({ plane, clock, logger, bounds, metrics })
   const hashAt = (revision: number): string | null => hub.recent.hashAt(revision)
   const gateways = new GatewayRegistry({ plane, logger, hashAt })
   const rollouts = new RolloutBoard({ gateways, hashAt })
   const patienceMs = Math.max(1_000, 2 * electionMs)
-  const port = new LeaderClient()
-  const forwarder = new Forwarder({ plane, clock, port, metrics, logger, patienceMs })
+  const port = new LeaderClient(options.tls ?? null, clock)
+  const forwarder = new Forwarder({
+    plane,
+    clock,
+    port,
+    metrics,
+    logger,
+    patienceMs,
+    isMutual: options.tls !== undefined,
+  })
   const api: ApiContext = {
     plane,
     logger,
@@ -138,6 +167,7 @@ function createRoom(options: ApiOptions): Room {
   }
   return {
     api,
+    certificates,
     stop() {
       isStopping = true
       gate.close()
@@ -151,6 +181,10 @@ function createRoom(options: ApiOptions): Room {
       metrics.close()
     },
   }
+}
+
+function listenerFor(tls: ApiTls | null, options: HttpOptions): Server {
+  return tls === null ? createServer(options) : createTlsServer(options, tls)
 }
 
 function listen(server: Server, options: ApiOptions): Promise<void> {

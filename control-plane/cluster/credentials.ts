@@ -150,11 +150,14 @@ export class Credentials implements NodeCredentials {
     this.#schedule()
   }
 
-  /** The subject has changed, as when the node has found its cluster. Resolves when the certificate says so. */
+  /**
+   * The subject has changed, as when the node has found its cluster. Resolves when the certificate says so; without the
+   * seed the next one will.
+   */
   describe(subject: Subject): Promise<void> {
     this.#subject = subject
     return this.#inTurn(async () => {
-      if (!isFor(this.#held, this.#subject)) await this.#renew()
+      if (this.#issuer !== null && !isFor(this.#held, this.#subject)) await this.#renew()
     })
   }
 

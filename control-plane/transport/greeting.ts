@@ -1,10 +1,10 @@
 import { describeError, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import type { Frame } from '../../shared/framing.ts'
 import { PEER_HELLO_MS_MAX } from '../../shared/limits.ts'
-import type { NodeId, PeerIdentity } from '../ports.ts'
+import type { NodeId, PeerIdentity, Proof } from '../ports.ts'
 import { malformed } from './bytes.ts'
 import { Connection, unreachable, type ConnectionOwner } from './connection.ts'
-import type { Link, LinkPort, Proof } from './links.ts'
+import type { Link, LinkPort } from './links.ts'
 import {
   decodeError,
   decodeHello,

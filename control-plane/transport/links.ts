@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { CertificateIdentity } from '../../shared/certificate.ts'
+import type { Proof } from '../ports.ts'
 import { parseAddress, type HostPort } from './address.ts'
 
 // The port below which bytes travel. Nothing above it knows sockets: plain TCP is one value of it, TLS another.
@@ -12,16 +12,6 @@ export type Link = {
   readonly remote: string
   readonly proof: Proof
 }
-
-/** What the other end has proved about itself. */
-export type Proof =
-  /** The link is plain: nothing can be proved. */
-  | { readonly type: 'plain' }
-  | { readonly type: 'certificate'; readonly certificate: CertificateIdentity }
-  /** It has shown none: it may ask for one, and nothing else. */
-  | { readonly type: 'no-certificate' }
-  /** It has shown one that is not believed, or spoke in another way than this port: for people. */
-  | { readonly type: 'refused'; readonly reason: string }
 
 /** How bytes reach another node. */
 export type LinkPort = {

@@ -8,12 +8,17 @@ import {
   type CertificateIdentity,
 } from '../../shared/certificate.ts'
 import { describeError, RaftwayError } from '../../shared/errors.ts'
-import { LINK_SWEEP_MS, PEER_CONNECTIONS_MAX, PEER_HELLO_MS_MAX } from '../../shared/limits.ts'
+import {
+  LINK_SWEEP_MS,
+  PEER_CONNECTIONS_MAX,
+  PEER_HELLO_MS_MAX,
+  REFUSAL_LOG_MS,
+} from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
-import type { NodeCredentials, Revocations } from '../ports.ts'
+import type { NodeCredentials, Proof, Revocations } from '../ports.ts'
 import { ignoreHere, listenOn, openSocket, remoteOf } from './links.ts'
-import type { Link, LinkListener, LinkPort, Proof } from './links.ts'
+import type { Link, LinkListener, LinkPort } from './links.ts'
 
 /** Says in the handshake that both ends mean a peer port: an API port of the same node refuses it. */
 const PROTOCOL_NAME = 'raftway-peer'
@@ -43,7 +48,8 @@ export function tlsLinks(parts: TlsLinkParts): LinkPort {
         open.add(stream, peer, proof.certificate)
         return { stream, remote: peer, proof }
       }
-      stream.destroy()
+      // The other end is to see this end's certificate before the end: then it can say in its log who it lost.
+      stream.destroySoon()
       const reason = proof.type === 'refused' ? proof.reason : 'it is not a node of this cluster'
       throw new RaftwayError('PEER_REFUSED', `${peer}: ${reason}`)
     },
@@ -191,11 +197,14 @@ async function listenSecurely(
     handshakeTimeout: PEER_HELLO_MS_MAX,
   })
   const arriving = new Set<Socket>()
+  const refused = sayRefused(logger)
   server.on('secureConnection', (stream: TLSSocket) => {
     stream.on('error', ignoreHere)
     const remote = remoteOf(stream)
     const proof = proofOf(stream, parts)
     if (proof.type === 'certificate') open.add(stream, remote, proof.certificate)
+    // Said here as well as in answer to its hello: it may not believe this node either, and hang up without one.
+    if (proof.type === 'refused') refused(remote, proof.reason)
     onLink({ stream, remote, proof })
   })
   server.on('tlsClientError', (error, stream) => {
@@ -229,6 +238,16 @@ async function listenSecurely(
       for (const socket of arriving) socket.destroy()
       await listener.close()
     },
+  }
+}
+
+/** Says who was refused, but not more often than is worth reading. */
+function sayRefused(logger: Logger): (remote: string, reason: string) => void {
+  let saidMs = -Infinity
+  return (remote, reason) => {
+    if (performance.now() - saidMs < REFUSAL_LOG_MS) return
+    saidMs = performance.now()
+    logger.warn({ remote }, `refuses a TLS connection: ${reason}`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DESCRIPTION_CHARS_MAX, TOKEN_USES_MAX } from '../limits.ts'
+import { DESCRIPTION_CHARS_MAX, HOST_CHARS_MAX, TOKEN_USES_MAX } from '../limits.ts'
 import { nameSchema } from './common.ts'
 
 /**
@@ -12,6 +12,9 @@ export type Role = (typeof ROLES)[number]
 
 /** The name of the token that the first leader makes; no definition may have it. */
 export const BOOTSTRAP_NAME = 'bootstrap'
+
+/** What a gateway may be called: a host name by default, so more than a definition may be. */
+const GATEWAY_NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/
 
 const descriptionSchema = z.string().max(DESCRIPTION_CHARS_MAX)
 
@@ -50,7 +53,19 @@ export const tokenSpecSchema = z
       .min(1)
       .max(TOKEN_USES_MAX)
       .optional()
-      .describe('node, gateway: how many may enrol with it. Omitted: any number until it expires.'),
+      .describe(
+        'node, gateway: how many may enrol with it. Omitted: one node, or any number of gateways.',
+      ),
+    enrolled: z
+      .array(
+        z.strictObject({
+          name: z.string().min(1).max(HOST_CHARS_MAX),
+          key: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits'),
+        }),
+      )
+      .max(TOKEN_USES_MAX)
+      .optional()
+      .describe('Written by nodes: who has enrolled with it, and the SHA-256 of which key.'),
     description: descriptionSchema.optional(),
   })
   .refine(({ role, kinds }) => kinds === undefined || role === 'editor' || role === 'viewer', {
@@ -73,10 +88,18 @@ export const revocationSpecSchema = z
       .regex(/^[0-9a-f]{8,128}$/, 'must be lower-case hex digits')
       .optional()
       .describe('Serial number or SHA-256 fingerprint of a certificate, in lower-case hex.'),
+    node: nameSchema.optional().describe('The name of a node: whatever certificate it shows.'),
+    gateway: z
+      .string()
+      .regex(GATEWAY_NAME, 'must be the name of a gateway')
+      .optional()
+      .describe('The name of a gateway: whatever certificate it shows.'),
     reason: descriptionSchema.optional(),
   })
-  .refine(({ token, certificate }) => (token === undefined) !== (certificate === undefined), {
-    message: 'must name either a token or a certificate',
-  })
+  .refine(
+    ({ token, certificate, node, gateway }) =>
+      [token, certificate, node, gateway].filter((each) => each !== undefined).length === 1,
+    { message: 'must name one token, certificate, node or gateway' },
+  )
 
 export type RevocationSpec = z.infer<typeof revocationSpecSchema>

@@ -35,6 +35,7 @@ function keepingTerminal(around: Around = {}): {
     hasColour: false,
     isInteractive: false,
     takeStop: () => around.stop ?? new AbortController().signal,
+    onHangUp: () => {},
   }
   return { terminal, out, said }
 }

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-// Two cores: the tests of one process share them; files that start processes run one at a time, after the others.
+// Two cores: the tests of one process share them; the simulation has both to itself; files that start processes run one at a time, after the others.
 export default defineConfig({
   test: {
     projects: [
@@ -8,11 +8,19 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/processes/**'],
+          exclude: ['test/processes/**', 'test/simulation/storms*'],
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 30_000,
           sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'storms',
+          include: ['test/simulation/storms*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -22,7 +30,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],

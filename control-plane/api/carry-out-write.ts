@@ -3,7 +3,7 @@ import type { Kind } from '../../shared/definitions/kinds.ts'
 import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { authorOf, callerName, type Caller } from '../access/caller.ts'
 import { missingRight } from '../access/rights.ts'
-import type { WriteAnswer, WriteRequest } from '../ports.ts'
+import type { ControlPlane, StateReader, WriteAnswer, WriteRequest } from '../ports.ts'
 import type { Answer } from './answer.ts'
 import type { ApiContext } from './context.ts'
 import type { LeaderCall } from './forward.ts'
@@ -21,7 +21,9 @@ export type WritePlan = {
 
 /** What a write needs of the API. */
 export type WriteContext = {
-  readonly plane: ApiContext['plane']
+  readonly plane: Pick<ControlPlane, 'write' | 'waitForRevision'> & {
+    readonly state: Pick<StateReader, 'revision'>
+  }
   readonly forwarder: Pick<ApiContext['forwarder'], 'carryOut'>
   readonly bounds: Pick<ApiContext['bounds'], 'catchUpMs'>
 }

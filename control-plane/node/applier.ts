@@ -128,6 +128,8 @@ export class Applier {
       case 'write':
         return this.#applyWrite(command, entry.index, used)
       case 'member':
+        // Its removal may have come into the log before its new address: it must not come back as nobody's member.
+        if (!membersOf(this.#confState).has(command.address.id)) return used
         this.#state.applyMember(command.address)
         this.#hooks.onMembership(null)
         return [...used, { type: 'member', address: command.address }]

@@ -135,22 +135,28 @@ export class MemberDesk {
   }
 
   async #onJoin(call: PeerNote): Promise<unknown> {
-    const { identity, leadership, membership, transport, electionMs } = this.#parts
-    if (!leadership.isLeading) {
-      const leader = leadership.leader()
-      if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
-      const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS_MAX)
-      return body
-    }
+    const { leadership, membership, transport, electionMs } = this.#parts
     const join = parseJoin(call.body)
     if (join === null)
       throw new RaftwayError('INVALID_REQUEST', 'a join must carry id, name, api and peer')
     const { address, replaces } = join
+    if (!leadership.isLeading) {
+      const leader = leadership.leader()
+      // Taken in before, and the answer was lost: it may be one of those without whom no leader can be elected.
+      if (leader === null && this.#parts.state().members.has(address.id))
+        return this.#invitation(address, this.#parts.known())
+      if (leader === null) throw new RaftwayError('NO_LEADER', 'no leader is known: try again')
+      const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS_MAX)
+      return body
+    }
     await leadership.untilWritable(electionMs)
     this.#parts.gate.assertMayJoin(address)
     if (replaces !== null) await this.#replace(replaces, address)
-    const members = await membership.admit(address)
-    return { identity: { clusterId: identity.clusterId, nodeId: address.id }, members }
+    return this.#invitation(address, await membership.admit(address))
+  }
+
+  #invitation({ id }: NodeAddress, members: readonly NodeAddress[]): unknown {
+    return { identity: { clusterId: this.#parts.identity.clusterId, nodeId: id }, members }
   }
 
   /**

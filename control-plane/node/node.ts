@@ -356,6 +356,10 @@ export class Node implements ControlPlane, PeerHandler {
   #onMembership(request: string | null): void {
     this.#setPeers()
     this.#members.changes.onApplied(request)
+    this.#endIfRemoved()
+  }
+
+  #endIfRemoved(): void {
     const members = membersOf(this.#applier.confState)
     if (members.size === 0 || members.has(this.self.id)) return
     // The others must hear of the commit that removes this node before it goes silent.
@@ -391,6 +395,8 @@ export class Node implements ControlPlane, PeerHandler {
     this.#compiler.wake()
     this.#setPeers()
     this.#startTimers()
+    // It may have crashed between the entry that removed it and its end.
+    this.#endIfRemoved()
     // A cluster of one has nobody to wait for.
     const { voters, votersOutgoing } = this.#applier.confState
     if (voters.length !== 1 || voters[0] !== this.self.id || votersOutgoing.length > 0) return

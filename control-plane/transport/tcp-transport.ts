@@ -161,6 +161,8 @@ export class TcpTransport implements Transport {
       if (this.#inbound.hasLink(id)) this.#guests.set(id, link)
       else this.#forget(id, link)
     }
+    // A guest that becomes a member has said itself where it is, and is connected: the log may be older than that.
+    for (const [id, { address }] of this.#guests) if (this.#inbound.hasLink(id)) this.learn(address)
     for (const id of wanted.keys()) this.#aim(id)
   }
 

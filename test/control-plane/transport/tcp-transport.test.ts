@@ -237,6 +237,23 @@ describe('a link', () => {
     })
   })
 
+  test('of a guest that turns out to be a member stays where the guest is', async () => {
+    const a = await nodes.open(1)
+    const leader = await nodes.open(2)
+    leader.transport.setPeers([a.address])
+    await until('the guest is heard', () => {
+      leader.transport.send(beat(leader, a, 5))
+      return a.handler.messages.length > 0
+    })
+    // The membership that comes with a snapshot is as old as the snapshot.
+    a.transport.setPeers([at(leader, '127.0.0.1:1')])
+    await until('the answer finds it', () => {
+      a.transport.send(beat(a, leader, 6))
+      return leader.handler.messages.length > 0
+    })
+    expect(a.transport.learned(2)).toMatchObject({ peer: leader.address.peer })
+  })
+
   test('is not made with another node that answers at the address', async () => {
     const a = await nodes.open(1)
     const c = await nodes.open(3)

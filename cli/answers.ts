@@ -76,6 +76,8 @@ export const clusterAnswer = z.looseObject({
       healthy: z.boolean(),
       version: z.string().nullish(),
       featureLevel: z.number().nullish(),
+      disk: z.string().nullish(),
+      sameConfig: z.boolean().nullish(),
     }),
   ),
 })

@@ -125,6 +125,15 @@ export const DISK_POLL_MS = 250
 /** Revisions whose config hash is remembered, so that members that are not in step can still be compared. */
 export const RECENT_HASHES_MAX = 4_096
 
+// Healing
+
+/** A copy of the state must have come within this time; nothing is applied meanwhile. */
+export const HEAL_MS_MAX = 60_000
+/** How long members that were not heard yet are waited for before a follower takes the leader's word. */
+export const HEAL_GRACE_MS = 3_000
+/** Between two attempts to heal. */
+export const HEAL_REST_MS = 1_000
+
 // Consensus
 
 /** Largest log entry: the largest body plus the command around it. */

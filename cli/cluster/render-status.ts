@@ -87,7 +87,11 @@ function stateText(
   return member.name === leader ? green('leader') : member.state
 }
 
-function conditionText({ condition }: InspectedMember, { green, yellow, red }: Colours): string {
+function conditionText(member: InspectedMember, { green, yellow, red }: Colours): string {
+  const { condition, disk, sameConfig } = member
+  if (condition === 'up' && sameConfig === false) return red('up, but its config differs')
+  if (condition === 'up' && disk === 'low') return yellow('up, but its disk is almost full')
+  if (condition === 'up' && disk === 'none') return red('up, but its disk is full')
   if (condition === 'up') return green('up')
   return condition === 'down' ? red('down') : yellow('up, but unreachable from here')
 }

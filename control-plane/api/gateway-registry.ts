@@ -21,6 +21,9 @@ type OwnGateway = {
   labels: Labels
   report: GatewayReport | null
   heardAt: number
+  /** What begins each of its open watches anew, from a snapshot. */
+  readonly resyncs: Set<() => void>
+  resyncedAt: number
 }
 
 type RemoteNode = {
@@ -77,14 +80,20 @@ export class GatewayRegistry {
     }
   }
 
-  /** Takes in what a gateway says it serves. */
+  /** How the watch of a gateway begins anew; call what is returned when the watch ends. */
+  resyncBy(name: string, resync: () => void): () => void {
+    const { resyncs } = this.#know(name)
+    resyncs.add(resync)
+    return () => resyncs.delete(resync)
+  }
+
+  /** Takes in what a gateway says it serves. One that has another config than this node is given all of it anew. */
   report(name: string, report: GatewayReport): void {
     const gateway = this.#know(name)
     const expected = this.#options.hashAt(report.revision)
-    const isNew = gateway.report?.revision !== report.revision
-    if (isNew && expected !== null && expected !== report.hash) {
+    if (expected !== null && expected !== report.hash) {
       const fields = { gateway: name, revision: report.revision, hash: report.hash, expected }
-      this.#options.logger.error(fields, 'a gateway has another config than this node')
+      this.#resync(gateway, fields)
     }
     gateway.report = report
     gateway.heardAt = performance.now()
@@ -135,6 +144,15 @@ export class GatewayRegistry {
     this.#listeners.clear()
   }
 
+  #resync(gateway: OwnGateway, fields: Readonly<Record<string, unknown>>): void {
+    const now = performance.now()
+    // The same again before it can have taken the snapshot says nothing new.
+    if (now - gateway.resyncedAt < REPORT_MS) return
+    gateway.resyncedAt = now
+    this.#options.logger.error(fields, 'a gateway has another config than this node: sent anew')
+    for (const resync of gateway.resyncs) resync()
+  }
+
   #know(name: string): OwnGateway {
     const known = this.#own.get(name)
     if (known !== undefined) return known
@@ -146,6 +164,8 @@ export class GatewayRegistry {
       labels: {},
       report: null,
       heardAt: performance.now(),
+      resyncs: new Set(),
+      resyncedAt: Number.NEGATIVE_INFINITY,
     }
     this.#own.set(name, gateway)
     return gateway

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Room } from '../ports.ts'
 
 /** What `/metrics` reads at the moment of a scrape. */
 export type MetricsSource = {
@@ -16,7 +17,12 @@ export type MetricsSource = {
   readonly gatewaysConnected: number
   readonly gatewaysBehind: number
   readonly rolloutsWaiting: number
-  readonly members: readonly { readonly name: string; readonly healthy: boolean }[]
+  readonly members: readonly {
+    readonly name: string
+    readonly healthy: boolean
+    readonly disk: Room | null
+    readonly sameConfig: boolean | null
+  }[]
 }
 
 /** The metrics of one node: counted as calls end, and read from the node when they are asked for. */
@@ -108,6 +114,14 @@ const GAUGES: Readonly<
   gateways_behind: ['Connected gateways behind this node.', (source) => source.gatewaysBehind],
   rollouts_waiting: ['Writes that wait for gateways.', (source) => source.rolloutsWaiting],
   members: ['Members of the cluster.', (source) => source.members.length],
+  members_full: [
+    'Members whose disk is below its reserve.',
+    ({ members }) => members.filter(({ disk }) => disk === 'low' || disk === 'none').length,
+  ],
+  members_differ: [
+    'Members that have another config than this node at the same revision.',
+    ({ members }) => members.filter(({ sameConfig }) => sameConfig === false).length,
+  ],
 }
 
 function addLabelledGauges(registers: Registry[], read: () => MetricsSource): void {

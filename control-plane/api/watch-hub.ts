@@ -85,7 +85,7 @@ export class WatchHub implements WatchSource {
   }
 
   /** Makes a response whose head was sent a watch, until either side ends it. */
-  open(sink: WatchSink, from: WatchStart): Pick<Watcher, 'end'> {
+  open(sink: WatchSink, from: WatchStart): Pick<Watcher, 'end' | 'reset'> {
     const watcher = new Watcher(sink, this)
     this.#watchers.add(watcher)
     sink.once('close', () => {

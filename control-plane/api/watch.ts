@@ -58,4 +58,10 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   const watcher = api.hub.open(response, start)
   const forget = api.gate.watchOver(request, (code, reason) => watcher.end(code, reason))
   response.once('close', forget)
+  if (gateway !== undefined) {
+    response.once(
+      'close',
+      api.gateways.resyncBy(gateway, () => watcher.reset()),
+    )
+  }
 }

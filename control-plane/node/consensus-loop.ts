@@ -91,6 +91,21 @@ export class ConsensusLoop {
     await this.#applying
   }
 
+  /** Runs `work` while nothing is being applied: what commits meanwhile waits for it. */
+  async whileNothingIsApplied(work: () => Promise<void>): Promise<void> {
+    while (this.#applying !== null) await this.#applying
+    const done = work()
+    this.#applying = this.#applyAfter(done)
+    await done
+  }
+
+  async #applyAfter(work: Promise<void>): Promise<void> {
+    // Whoever asked for it hears how it ended.
+    await work.catch(() => {})
+    this.#applying = null
+    if (this.#applies.length > 0 && !this.#isStopped) this.#applying = this.#applyAll()
+  }
+
   #drain(): void {
     this.#isScheduled = false
     if (this.#isStopped) return

@@ -21,6 +21,7 @@ import { Audience } from './audience.ts'
 import { keepBootstrapped } from './bootstrap.ts'
 import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
+import { Healing } from './healing.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { lostEntries } from './lost-entries.ts'
 import { Leadership } from './leadership.ts'
@@ -51,6 +52,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #leadership: Leadership
   readonly #members: Members
   readonly #housekeeping: Housekeeping
+  readonly #healing: Healing
   readonly #compiler: TableCompiler
   readonly #applied: Waiters
   readonly #revisions: Waiters
@@ -107,6 +109,16 @@ export class Node implements ControlPlane, PeerHandler {
       wake,
       readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
       onRemoved: () => this.#endAsRemoved(),
+    })
+    this.#healing = new Healing({
+      ...parts,
+      raw: this.#raw,
+      applier: this.#applier,
+      loop: this.#loop,
+      leadership: this.#leadership,
+      standings: this.#members.standings,
+      snapshots: this.#snapshots,
+      adopt: (restored) => this.#adopt(restored),
     })
     this.#housekeeping = new Housekeeping({ ...parts, applier: this.#applier })
     this.#compiler = new TableCompiler(clock, this.#applier, onFatal)
@@ -231,6 +243,7 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
+    if (call.type === 'heal') return this.#healing.onCall(from.id, call.body)
     return this.#members.desk.onCall(from, call)
   }
 
@@ -261,6 +274,7 @@ export class Node implements ControlPlane, PeerHandler {
     const stopped = this.#loop.stop()
     // What waits for room on the disk is given up, after the loop knows that it has ended.
     this.#members.stop()
+    this.#healing.stop()
     await stopped
   }
 
@@ -338,6 +352,11 @@ export class Node implements ControlPlane, PeerHandler {
     if (message.snapshot === null) throw new RaftwayError('INTERNAL', 'no snapshot to install')
     const hardState = message.hardState ?? this.#parts.store.log.initialState().hardState
     const restored = await this.#snapshots.install(message.snapshot, hardState)
+    this.#adopt(restored)
+    return restored
+  }
+
+  #adopt(restored: RestoredState): void {
     this.#applier.reset(restored)
     this.#proposals.abandon(
       new RaftwayError('NOT_LEADER', 'this node follows'),
@@ -350,7 +369,6 @@ export class Node implements ControlPlane, PeerHandler {
     this.#members.standings.reset()
     this.#audience.reset()
     this.#compiler.wake()
-    return restored
   }
 
   #onMembership(request: string | null): void {
@@ -425,6 +443,7 @@ export class Node implements ControlPlane, PeerHandler {
     // Nothing is written any more; its end is nobody's to wait for.
     void this.#loop.stop()
     this.#members.stop()
+    this.#healing.stop()
     this.#parts.onFatal(error)
   }
 

@@ -14,7 +14,10 @@ import type { RawNode } from '../raft/raw-node.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import { assertRoom } from '../storage/room.ts'
 
-type Staged = { readonly meta: SnapshotMeta; readonly incoming: IncomingSnapshot }
+/** A snapshot that arrived whole. */
+export type Staged = { readonly meta: SnapshotMeta; readonly incoming: IncomingSnapshot }
+
+type Expected = { readonly from: NodeId; staged: Staged | null }
 
 /**
  * Whole states on their way to followers too far behind, and in from the leader. The message of consensus carries
@@ -29,11 +32,14 @@ export class Snapshots {
   readonly #wake: () => void
   readonly #space: DiskRoom
   readonly #onFatal: (error: unknown) => void
+  readonly #id: NodeId
   readonly #sending = new Set<NodeId>()
+  #expected: Expected | null = null
   /** By index: a newer one may come while an older one waits to be installed. */
   readonly #staged = new Map<number, Staged>()
 
   constructor(parts: {
+    readonly self: { readonly id: NodeId }
     readonly raw: RawNode
     readonly store: NodeStore
     readonly transport: Transport
@@ -43,6 +49,7 @@ export class Snapshots {
     readonly onFatal: (error: unknown) => void
   }) {
     this.#raw = parts.raw
+    this.#id = parts.self.id
     this.#store = parts.store
     this.#transport = parts.transport
     this.#logger = parts.logger
@@ -51,18 +58,39 @@ export class Snapshots {
     this.#onFatal = parts.onFatal
   }
 
+  /** Streams the state to a member that asked for it, beside consensus. Never rejects. */
+  async give(to: NodeId, term: number): Promise<void> {
+    if (this.#sending.has(to)) return
+    this.#sending.add(to)
+    try {
+      await this.#stream({ type: 'snap', from: this.#id, to, term })
+    } catch (error) {
+      this.#logger.warn({ to, err: error }, 'a copy of the state did not arrive')
+    } finally {
+      this.#sending.delete(to)
+    }
+  }
+
+  /** The next snapshot of this member is an answer, and not for consensus to decide about. End it. */
+  expectFrom(from: NodeId): { staged(): Staged | null; end(): Promise<void> } {
+    const expected: Expected = { from, staged: null }
+    this.#expected = expected
+    return {
+      staged: () => expected.staged,
+      end: async () => {
+        this.#expected = null
+        // One that was taken is no longer its to throw away.
+        await expected.staged?.incoming.discard()
+      },
+    }
+  }
+
   /** Streams the state to a follower, and tells the core how that ended. Never rejects. */
   async send(message: MessageOf<'snap'>): Promise<void> {
     if (this.#sending.has(message.to)) return
     this.#sending.add(message.to)
     try {
-      const snapshot = await this.#store.openSnapshot()
-      try {
-        this.#logger.info({ to: message.to, index: snapshot.meta.index }, 'sending a snapshot')
-        await this.#transport.sendSnapshot({ ...message, snapshot: snapshot.meta }, snapshot)
-      } finally {
-        await snapshot.close()
-      }
+      await this.#stream(message)
       this.#raw.reportSnapshot(message.to, 'finish')
     } catch (error) {
       this.#logger.warn(
@@ -73,6 +101,16 @@ export class Snapshots {
     } finally {
       this.#sending.delete(message.to)
       this.#wake()
+    }
+  }
+
+  async #stream(message: Omit<MessageOf<'snap'>, 'snapshot'>): Promise<void> {
+    const snapshot = await this.#store.openSnapshot()
+    try {
+      this.#logger.info({ to: message.to, index: snapshot.meta.index }, 'sending a snapshot')
+      await this.#transport.sendSnapshot({ ...message, snapshot: snapshot.meta }, snapshot)
+    } finally {
+      await snapshot.close()
     }
   }
 
@@ -91,8 +129,13 @@ export class Snapshots {
       if (isRaftwayError(error, 'VERSION_TOO_OLD')) this.#onFatal(error)
       throw error
     }
+    const staged = { meta: message.snapshot, incoming }
+    if (this.#expected?.from === message.from && this.#expected.staged === null) {
+      this.#expected.staged = staged
+      return
+    }
     const before = this.#staged.get(message.snapshot.index)
-    this.#staged.set(message.snapshot.index, { meta: message.snapshot, incoming })
+    this.#staged.set(message.snapshot.index, staged)
     await before?.incoming.discard()
     this.#raw.step(message)
     this.#wake()

@@ -3,6 +3,7 @@ import { assert } from '../../shared/assert.ts'
 import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type { Disk, DiskSnapshot, WalkOptions, WriteJob } from './disk.ts'
 import type { KeyRange } from './keys.ts'
+import { checkTables } from './table-check.ts'
 import { checkWriteAheadLogs } from './wal-check.ts'
 import { WriteOrder } from './write-order.ts'
 
@@ -33,6 +34,7 @@ export class LevelDisk implements Disk {
    */
   static async open(path: string): Promise<LevelDisk> {
     await checkWriteAheadLogs(path)
+    await checkTables(path)
     const encodings = { keyEncoding: 'buffer', valueEncoding: 'buffer' }
     const db = new Level<Buffer, Buffer>(path, {
       ...encodings,
@@ -161,8 +163,9 @@ function diskError(error: unknown, what: string): RaftwayError {
   if (code === 'LEVEL_LOCKED') {
     return new RaftwayError('DATA_DIRECTORY_IN_USE', `${what}: another process uses it`, { cause })
   }
-  if (code === 'LEVEL_CORRUPTION') return new RaftwayError('STORAGE_CORRUPT', detail, { cause })
-  // A disk that cannot be read or written now is not damage: what is on it may be whole.
-  const isFull = /no space left/i.test(text)
-  return new RaftwayError(isFull ? 'STORAGE_FULL' : 'STORAGE_FAILED', detail, { cause })
+  if (/no space left/i.test(text)) return new RaftwayError('STORAGE_FULL', detail, { cause })
+  // What is not allowed, or not now, is no damage. A file that is gone, or a sector that cannot be read, is.
+  const isRefused = /permission denied|too many open files|read-only file system/i.test(text)
+  const isDamage = code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && !isRefused)
+  return new RaftwayError(isDamage ? 'STORAGE_CORRUPT' : 'STORAGE_FAILED', detail, { cause })
 }

@@ -378,6 +378,33 @@ export class NodeStore {
     return new StagedSnapshot({ disk: this.#disk, meta, generation, skipped })
   }
 
+  /**
+   * Makes a finished snapshot the state, beside a log that stays as it is and holds what the snapshot does. Nothing may be
+   * applied meanwhile. What was the state before is deleted in the background.
+   */
+  async replaceState(incoming: IncomingSnapshot): Promise<RestoredState> {
+    assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
+    const restored = incoming.takeRestored()
+    const { meta, generation } = incoming
+    await this.#settled()
+    const replaced = this.#state.generation
+    assert(
+      meta.index >= this.#state.mark.appliedIndex && meta.index <= this.log.lastIndex(),
+      'a copy of the state is not older than the state, and not newer than the log',
+    )
+    await this.#disk.write({
+      sync: true,
+      batch: () => this.#state.switchWrites(generation),
+      done: () => {
+        this.#state.switch(generation, restored)
+        this.#log.follow(this.#state.mark)
+      },
+    })
+    this.#restored = restored
+    this.#remove(replaced)
+    return restored
+  }
+
   /** Waits for the writes that were asked for, and unlocks the directory. */
   async close(): Promise<void> {
     await this.#removals

@@ -60,6 +60,34 @@ export function findDamage(log: Buffer): number | null {
   return null
 }
 
+/** Types of a record that begins or ends what was cut into several. */
+const FULL = 1
+const FIRST = 2
+const LAST = 4
+
+/** What was written to a log, put together again, up to where a crash cut it short; null when it is damaged. */
+export function recordsOf(log: Buffer): readonly Buffer[] | null {
+  if (findDamage(log) !== null) return null
+  const records: Buffer[] = []
+  let pieces: Buffer[] = []
+  let at = 0
+  while (at + HEADER_BYTES <= log.length) {
+    const blockEnd = at - (at % BLOCK_BYTES) + BLOCK_BYTES
+    const end = at + HEADER_BYTES + log.readUInt16LE(at + 4)
+    if (blockEnd - at < HEADER_BYTES || isPadding(log, at)) {
+      at = blockEnd
+      continue
+    }
+    if (end > log.length || end > blockEnd || !isRecord(log, at, end)) break
+    const type = log[at + 6]
+    if (type === FULL || type === FIRST) pieces = []
+    pieces.push(log.subarray(at + HEADER_BYTES, end))
+    if (type === FULL || type === LAST) records.push(Buffer.concat(pieces))
+    at = end
+  }
+  return records
+}
+
 /** Zeros where a record should begin: room that was made and never filled. */
 function isPadding(log: Buffer, at: number): boolean {
   return log.readUInt16LE(at + 4) === 0 && log[at + 6] === 0 && log.readUInt32LE(at) === 0

@@ -1,4 +1,5 @@
 import { open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
   bootstrapped,
@@ -14,7 +15,9 @@ import {
 } from './samples.ts'
 import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
 import { openStoreIn } from '../../../control-plane/storage/open-store.ts'
+import { logKey } from '../../../control-plane/storage/keys.ts'
 import { SILENT } from '../../../shared/logger.ts'
+import { flipStoredBit } from './damage.ts'
 
 test('a fresh store has a number for good, and nothing else', async () => {
   const dir = await temporaryDirectory()
@@ -149,9 +152,16 @@ test('a bit flip in any log entry is found, with its index and where', async () 
   // Opening turns the write-ahead log into a table; the entry is then in it as it is.
   await (await openStoreIn(dir, SILENT)).close()
   await (await openStoreIn(dir, SILENT)).close()
+  const copy = await crashCopy(dir)
   const flipped = await flip(await databaseFiles(dir, /\.ldb$/), marker)
   expect(flipped).toBe(1)
   await expect(openStoreIn(dir, SILENT)).rejects.toMatchObject({
+    code: 'STORAGE_CORRUPT',
+    message: expect.stringMatching(/\.ldb is damaged at byte \d+/),
+  })
+  // One that was written to a sound table, as by a compaction of a damaged one, is found by its own checksum.
+  await flipStoredBit(join(copy, 'db'), logKey(3), 100)
+  await expect(openStoreIn(copy, SILENT)).rejects.toMatchObject({
     code: 'STORAGE_CORRUPT',
     message: expect.stringMatching(/log entry 3 in .*db is damaged/),
   })

@@ -1,0 +1,121 @@
+// How much disk a node takes that keeps updating the same 100 definitions: one node, then three, through the HTTP API.
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Pool } from 'undici'
+import { startServer, type Server } from '../../control-plane/main.ts'
+import { SILENT } from '../../shared/logger.ts'
+import { printFigure } from './figures.ts'
+
+const UPDATES = Number(process.env['RAFTWAY_BENCH_UPDATES'] ?? 100_000)
+const MARKS = [0.1, 0.25, 0.5, 0.75, 1].map((share) => Math.round(UPDATES * share))
+const DEFINITIONS = 100
+const CLIENTS = 256
+const PADDING_CHARS = Number(process.env['RAFTWAY_BENCH_PADDING'] ?? 200)
+
+/** Prints the size of a data directory as the number of updates grows. */
+export async function run(): Promise<void> {
+  for (const nodes of [1, 3]) await measure(nodes)
+}
+
+async function measure(count: number): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), 'raftway-bench-'))
+  const ports = await Promise.all(Array.from({ length: count }, freePort))
+  const peers = ports.map((port) => `127.0.0.1:${port}`)
+  const servers = await Promise.all(
+    ports.map((port, at) =>
+      start({ dir, name: `n${at + 1}`, port, join: count === 1 ? [] : peers }),
+    ),
+  )
+  await Promise.all(servers.map((server) => server.formed))
+  const [first] = servers
+  if (first === undefined) return
+  const pool = new Pool(first.apiUrl, { connections: CLIENTS })
+  let done = 0
+  const startedMs = performance.now()
+  for (const mark of MARKS) {
+    await Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        while (done < mark) await put(pool, done++)
+      }),
+    )
+    await settle()
+    await print(dir, {
+      nodes: count,
+      updates: done,
+      perSecond: (done / (performance.now() - startedMs)) * 1_000,
+    })
+  }
+  await pool.close()
+  await Promise.all(servers.map((server) => server.stop()))
+  await print(dir, { nodes: count, updates: done, stopped: 'yes' })
+  await rm(dir, { recursive: true })
+}
+
+function start(options: {
+  readonly dir: string
+  readonly name: string
+  readonly port: number
+  readonly join: readonly string[]
+}): Promise<Server> {
+  const { dir, name, port, join: peers } = options
+  return startServer({
+    name,
+    dataDir: join(dir, name),
+    api: { host: '127.0.0.1', port: 0 },
+    peer: { host: '127.0.0.1', port },
+    join: [...peers],
+    expect: peers.length === 0 ? null : peers.length,
+    advertiseApi: null,
+    advertisePeer: null,
+    electionMs: 2_000,
+    logger: SILENT,
+  })
+}
+
+async function put(pool: Pool, n: number): Promise<void> {
+  const target = `http://127.0.0.1:${1_000 + (n % 50_000)}`
+  // Text that does not compress to nothing, as labels of people's definitions would be.
+  const labels = { padding: `${n}`.padEnd(Math.min(63, PADDING_CHARS), 'x') }
+  const { statusCode, body } = await pool.request({
+    method: 'PUT',
+    path: `/v1/upstreams/u${n % DEFINITIONS}`,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ labels, spec: { targets: [{ url: target }] } }),
+  })
+  const text = await body.text()
+  if (statusCode >= 300) throw new Error(`${statusCode} ${text}`)
+}
+
+/** What runs in the background has its turn: log compaction once a second, history compaction once a minute. */
+async function settle(): Promise<void> {
+  const ms = Number(process.env['RAFTWAY_BENCH_SETTLE_MS'] ?? 3_000)
+  await new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+async function print(
+  dir: string,
+  figure: Readonly<Record<string, string | number>>,
+): Promise<void> {
+  const sizes = await Promise.all((await readdir(dir)).map((name) => bytesBelow(join(dir, name))))
+  printFigure({ bench: 'disk', ...figure, mib: Math.max(...sizes) / 2 ** 20 })
+}
+
+async function bytesBelow(path: string): Promise<number> {
+  const found = await stat(path).catch(() => null)
+  if (found === null) return 0
+  if (!found.isDirectory()) return found.blocks * 512
+  const sizes = await Promise.all((await readdir(path)).map((name) => bytesBelow(join(path, name))))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return address !== null && typeof address !== 'string' ? address.port : 0
+}

@@ -10,6 +10,9 @@ import type { Metrics } from './metrics.ts'
 /** Names the node that forwards; a call that carries it is never forwarded again. */
 export const FORWARDED_HEADER = 'raftway-forwarded'
 
+/** What a `ForwardPort` calls an error that came before there was a connection. */
+export const NOT_CONNECTED = 'NOT_CONNECTED'
+
 /** How often a forwarded call looks whether the node it went to still leads. */
 const LEADER_CHECK_MS = 50
 
@@ -31,7 +34,10 @@ export type LeaderCall = {
 }
 
 /** The request that a forwarded call becomes. */
-export type ForwardedRequest = Pick<LeaderCall, 'method' | 'target' | 'headers' | 'body'> & {
+export type ForwardedRequest = Pick<
+  LeaderCall,
+  'method' | 'target' | 'headers' | 'body' | 'isRepeatable'
+> & {
   /** Base URL of the leader's API. */
   readonly origin: string
   /** Aborted when the answer is no longer wanted. */
@@ -149,7 +155,15 @@ export class Forwarder {
         [FORWARDED_HEADER]: plane.self.name,
       }
       const { signal } = entry.abort
-      const answer = await port.send({ origin: leader.api, method, target, headers, body, signal })
+      const answer = await port.send({
+        origin: leader.api,
+        method,
+        target,
+        headers,
+        body,
+        isRepeatable,
+        signal,
+      })
       const refusal = refusalOf(answer)
       metrics.onForwarded(refusal === null ? 'answered' : 'refused')
       if (refusal === null) return { type: 'answered', answer }
@@ -234,6 +248,7 @@ const NEVER_SENT = new Set([
   'ENOTFOUND',
   'PEER_UNREACHABLE',
   'UND_ERR_CONNECT_TIMEOUT',
+  NOT_CONNECTED,
 ])
 
 function isNeverSent(error: unknown): boolean {

@@ -9,16 +9,29 @@ import {
 import type { Answer } from './answer.ts'
 import type { Clock } from '../clock.ts'
 import type { ForwardedRequest, ForwardPort } from './forward.ts'
+import { LeaderLane } from './leader-lane.ts'
 import { NODE_SERVER_NAME, type ApiTls } from './tls.ts'
 
 /** Headers of the leader's answer that go on to the client. */
 const PASSED_HEADERS = ['etag', 'retry-after'] as const
 
-/** Forwarded calls over HTTP; with `tls`, over mutual TLS with nodes of this cluster and nobody else. */
+/** Connections that small calls share. */
+const LANES = 2
+/** A larger body would keep those behind it waiting. */
+const LANE_BODY_BYTES_MAX = 256 * 1024
+
+/**
+ * Forwarded calls over HTTP; with `tls`, over mutual TLS with nodes of this cluster and nobody else. In plain HTTP small
+ * ones that may be repeated share connections.
+ */
 export class LeaderClient implements ForwardPort {
   readonly #agent: Agent
+  readonly #isPlain: boolean
+  /** By the leader's address. */
+  readonly #lanes = new Map<string, Set<LeaderLane>>()
 
   constructor(tls: ApiTls | null, clock: Clock) {
+    this.#isPlain = tls === null
     this.#agent = new Agent({
       connections: FORWARD_CONNECTIONS_MAX,
       connect: tls === null ? { timeout: FORWARD_CONNECT_MS_MAX } : nodeConnector(tls, clock),
@@ -27,7 +40,32 @@ export class LeaderClient implements ForwardPort {
     })
   }
 
-  async send(request: ForwardedRequest): Promise<Answer> {
+  send(request: ForwardedRequest): Promise<Answer> {
+    const { origin, isRepeatable, body } = request
+    const isSmall = body.length <= LANE_BODY_BYTES_MAX
+    if (this.#isPlain && isRepeatable && isSmall && origin.startsWith('http:')) {
+      return this.#laneTo(origin).send(request)
+    }
+    return this.#sendAlone(request)
+  }
+
+  /** The one with the fewest calls under way; another one while each has some. */
+  #laneTo(origin: string): LeaderLane {
+    let lanes = this.#lanes.get(origin)
+    if (lanes === undefined) this.#lanes.set(origin, (lanes = new Set()))
+    let least: LeaderLane | null = null
+    for (const lane of lanes) if (least === null || lane.load < least.load) least = lane
+    if (least !== null && (least.load === 0 || lanes.size >= LANES)) return least
+    const siblings = lanes
+    const lane: LeaderLane = new LeaderLane(origin, () => {
+      siblings.delete(lane)
+      if (siblings.size === 0 && this.#lanes.get(origin) === siblings) this.#lanes.delete(origin)
+    })
+    lanes.add(lane)
+    return lane
+  }
+
+  async #sendAlone(request: ForwardedRequest): Promise<Answer> {
     const { origin, target, method, headers, body, signal } = request
     const reply = await this.#agent.request({
       origin,
@@ -54,6 +92,7 @@ export class LeaderClient implements ForwardPort {
   }
 
   async close(): Promise<void> {
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) lane.close()
     await this.#agent.destroy()
   }
 }

@@ -150,7 +150,7 @@ export const INFLIGHT_BYTES_MAX = 64 * MIB
 export const TICK_MS_DEFAULT = 20
 export const HEARTBEAT_MS_DEFAULT = 60
 export const ELECTION_MS_DEFAULT = 300
-export const LOG_ENTRIES_RETAINED = 10_000
+export const LOG_ENTRIES_RETAINED = 5_000
 export const LOG_BYTES_RETAINED = 64 * MIB
 export const MEMBERS_MAX = 15
 
@@ -168,7 +168,7 @@ export const SNAPSHOT_RECORD_BYTES_MAX = 32 * MIB
 /** Between two rounds of definition files: each of their syncs delays those of the log, on the same disk. */
 export const DEFINITION_FILES_PAUSE_MS = 250
 /** While changes keep coming, the files rest so many times as long as their last round took. */
-export const DEFINITION_FILES_REST = 20
+export const DEFINITION_FILES_REST = 50
 export const DEFINITION_FILES_REST_MS_MAX = 30_000
 export const DEFINITION_FILES_RETRY_MS_MIN = 100
 export const DEFINITION_FILES_RETRY_MS_MAX = 10_000
@@ -244,7 +244,7 @@ export const BOOKMARK_MS = 10_000
 export const WATCHER_QUEUE_BYTES_MAX = 16 * MIB
 export const WATCHERS_MAX = 10_000
 /** Encoded changes kept in memory so that a short reconnect needs no disk. */
-export const RECENT_CHANGES_BYTES_MAX = 16 * MIB
+export const RECENT_CHANGES_BYTES_MAX = 2 * MIB
 export const WATCH_LINE_BYTES_MAX = 64 * MIB
 /** A watcher that takes nothing of its snapshot for this long is cut off. */
 export const WATCHER_STALL_MS_MAX = 30_000

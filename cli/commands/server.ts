@@ -13,6 +13,7 @@ import { offline } from '../offline.ts'
 import { printJson } from '../output.ts'
 import { CONFIRMATION, explainRecovery, isTyped, tellRecovery } from '../recovery.ts'
 import { readByteSize } from '../start/byte-size.ts'
+import { boundHeap } from '../start/heap.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
@@ -120,6 +121,7 @@ const START = defineCommand({
     return runUntilStopped(terminal, logger, async () => {
       const server = await startServer(options)
       logger.info({ api: server.apiUrl, peer: server.peer }, 'listening')
+      boundHeap()
       // A failure to form is heard through `ended`.
       server.formed.then(
         () => logger.info({ api: server.apiUrl }, 'part of a cluster'),

@@ -13,7 +13,11 @@ export type ConfigPoint = { readonly revision: number; readonly hash: string }
 
 /** One line of a watch, ready to be sent. */
 export function encodeLine(line: WatchLine): Buffer {
-  return Buffer.from(`${JSON.stringify(line)}\n`)
+  const text = `${JSON.stringify(line)}\n`
+  // Not from the pool that small buffers share: a line that is kept would keep 64 KiB of what has long been dropped.
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
+  bytes.write(text)
+  return bytes
 }
 
 /**

@@ -10,7 +10,7 @@ import { WriteOrder } from './write-order.ts'
 /** Items that a walk fetches at once, and bytes at which it fetches fewer. */
 const PAGE_ITEMS = 1_000
 const PAGE_BYTES = 1024 * 1024
-const WRITE_BUFFER_BYTES = 16 * 1024 * 1024
+const WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 
 type Database = Level<Buffer, Buffer>
 

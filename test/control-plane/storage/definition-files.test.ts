@@ -231,10 +231,10 @@ test('files rest while changes keep coming, in proportion to what a round takes,
   expect(rest(2, 0, -1_000)).toBe(250)
   expect(rest(2, 100, 99)).toBe(150)
   expect(rest(2, 250, 249)).toBe(0)
-  // A round that took 100 ms is followed by two seconds of rest, as long as changes come.
+  // A round that took 100 ms is followed by five seconds of rest, as long as changes come.
   expect(rest(100, 250, 250)).toBe(250)
-  expect(rest(100, 1_900, 1_900)).toBe(100)
-  expect(rest(100, 2_000, 2_000)).toBe(0)
+  expect(rest(100, 4_900, 4_900)).toBe(100)
+  expect(rest(100, 5_000, 5_000)).toBe(0)
   // Quiet for a moment: the next round begins.
   expect(rest(100, 600, 500)).toBe(150)
   expect(rest(100, 750, 500)).toBe(0)

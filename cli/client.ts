@@ -104,6 +104,8 @@ export class ControlClient {
     if (answer.statusCode !== 200) throw problemOf(answer.statusCode, await answer.body.text())
     const issue = watchFormatIssue(answer.headers[WATCH_FORMAT_HEADER])
     if (issue === null) return answer.body
+    // That it was not read to its end is no news to anybody.
+    answer.body.once('error', () => {})
     answer.body.destroy()
     throw new CommandFailure(EXIT.error, issue)
   }

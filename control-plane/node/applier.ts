@@ -44,6 +44,7 @@ export class Applier {
   readonly #hooks: ApplierHooks
   readonly #logger: Logger
   readonly #clock: Clock
+  readonly #levelOf: (command: Command) => number
   #state: ReplicatedState
   #index: number
   #term: number
@@ -52,11 +53,17 @@ export class Applier {
   constructor(
     restored: RestoredState,
     hooks: ApplierHooks,
-    shell: { readonly logger: Logger; readonly clock: Clock },
+    shell: {
+      readonly logger: Logger
+      readonly clock: Clock
+      /** What a command needs of a node: as this program has it unless given. */
+      readonly levelOfCommand?: (command: Command) => number
+    },
   ) {
     this.#hooks = hooks
     this.#logger = shell.logger
     this.#clock = shell.clock
+    this.#levelOf = shell.levelOfCommand ?? levelOfCommand
     this.#state = ReplicatedState.restore(restored)
     this.#index = restored.appliedIndex
     this.#term = restored.appliedTerm
@@ -120,7 +127,7 @@ export class Applier {
     if (entry.type !== 'normal') return this.#applyMembership(decodeConfChange(entry))
     if (entry.data.length === 0) return []
     const command = this.#decode(entry)
-    const level = levelOfCommand(command)
+    const level = this.#levelOf(command)
     const used: AppliedRecord[] = this.#state.useFeatures(level)
       ? [{ type: 'feature-level', level }]
       : NOTHING

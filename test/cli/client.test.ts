@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { anyAnswer, configAnswer } from '../../cli/answers.ts'
 import { ControlClient, type Call } from '../../cli/client.ts'
-import { ApiProblem } from '../../cli/failures.ts'
+import { ApiProblem, CommandFailure } from '../../cli/failures.ts'
 
 // The client against servers that behave as nodes do at bad moments. What nodes really do is in commands.test.ts.
 
@@ -198,5 +198,18 @@ test('queries are encoded, lists repeat, and what is not given is left out', asy
   await tried.call({ method: 'GET', path: '/v1/explain', query }, anyAnswer)
   expect(node.seen[0]?.url).toBe(
     '/v1/explain?url=http%3A%2F%2Fa%2Fb%3Fc%3Dd%26e&header=x%3A+1&header=y%3A+2&limit=5',
+  )
+})
+
+test('a watch in a format of a later version is refused, and says what to do', async () => {
+  const { url } = await serve((_, response) => {
+    response.writeHead(200, { 'Raftway-Watch-Format': '2' })
+    response.end('{"kind":"of a new shape"}\n')
+  })
+  const { client: made } = client(url)
+  const opened = made.openWatch(null, new AbortController().signal)
+  await expect(opened).rejects.toBeInstanceOf(CommandFailure)
+  await expect(opened).rejects.toThrow(
+    /watch in format 2, and this program reads format 1: upgrade/,
   )
 })

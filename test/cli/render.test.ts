@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { renderStatus } from '../../cli/cluster/render-status.ts'
+import { renderMembers, renderStatus } from '../../cli/cluster/render-status.ts'
 import type { InspectedCluster } from '../../cli/cluster/inspect.ts'
 import { colours } from '../../cli/render/colour.ts'
 import { renderDifference } from '../../cli/render/definition-diff.ts'
@@ -175,6 +175,23 @@ describe('the status of a cluster', () => {
     expect(renderStatus(cluster(five, 'n1'), PLAIN)).toContain('voters: 5 of 5 up; 2 more may fail')
     const three = ['n1', 'n2', 'n3'].map((name) => member(name))
     expect(renderStatus(cluster(three, 'n1'), PLAIN)).toContain('; one more may fail')
+  })
+
+  test('versions are shown while they differ, and only then', () => {
+    const same = ['n1', 'n2'].map((name) => member(name, { version: '0.2.0' }))
+    expect(renderMembers(same)).not.toContain('VERSION')
+    expect(renderStatus(cluster(same, 'n1'), PLAIN)).not.toContain('versions')
+    const mixed = [
+      member('n1', { version: '0.3.0' }),
+      member('n2', { version: '0.2.0' }),
+      member('n3'),
+    ]
+    expect(renderMembers(mixed)).toMatch(
+      /^NAME .* VERSION\nn1 .* 0\.3\.0\nn2 .* 0\.2\.0\nn3 .* \?\n$/,
+    )
+    expect(renderStatus(cluster(mixed, 'n1'), PLAIN)).toContain(
+      'versions differ: 0.3.0 on n1; 0.2.0 on n2; unknown on n3.',
+    )
   })
 })
 

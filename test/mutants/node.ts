@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts'
 const LOOP = 'test/control-plane/node/consensus-loop.test.ts'
 const APPLIER = 'test/control-plane/node/applier.test.ts'
 const WATCH = 'test/control-plane/api/watch.test.ts'
+const VERSIONS = 'test/control-plane/node/versions.test.ts'
 const DURABILITY = 'test/control-plane/storage/durability.test.ts'
 const STATE = 'test/control-plane/state-machine/state.test.ts'
 
@@ -16,6 +17,21 @@ export const NODE_MUTANTS: readonly Mutant[] = [
 `,
     replacement: `      for (const { responses } of batch)
         for (const response of responses) if (response.to !== this.#id) this.#route(response)
+      await this.#store.persist({ entries, hardState })
+`,
+    suites: [LOOP],
+  },
+  {
+    name: 'driver-counts-itself-before-sync',
+    fatal: 'a leader commits with an entry that its own disk does not have',
+    file: 'control-plane/node/consensus-loop.ts',
+    text: `      await this.#store.persist({ entries, hardState })
+`,
+    replacement: `      for (const { responses } of batch)
+        for (const response of responses) {
+          if (response.type === 'app-resp' && response.to === this.#id) this.#route(response)
+        }
+      this.wake()
       await this.#store.persist({ entries, hardState })
 `,
     suites: [LOOP],
@@ -170,6 +186,30 @@ export const NODE_MUTANTS: readonly Mutant[] = [
       return { result: transaction, change: null, records: [] }
     }`,
     suites: [STATE, 'test/control-plane/state-machine/state.property.test.ts'],
+  },
+  {
+    name: 'later-entry-skipped',
+    fatal: 'a node of an older release goes on without a write that all others have',
+    file: 'control-plane/node/applier.ts',
+    text: `if (entry.data.length === 0) return []`,
+    replacement: `if (entry.data.length === 0 || entry.data[0] !== 1) return []`,
+    suites: [VERSIONS],
+  },
+  {
+    name: 'feature-used-before-everybody-knows-it',
+    fatal: 'in the middle of an upgrade every member that is not upgraded yet stops',
+    file: 'control-plane/node/proposals.ts',
+    text: `if (command !== null) this.#gate.assertAdmitted(command)`,
+    replacement: ``,
+    suites: [VERSIONS],
+  },
+  {
+    name: 'older-node-taken-in',
+    fatal: 'a node joins that stops at the first entry it cannot read',
+    file: 'control-plane/node/feature-gate.ts',
+    text: `if (levelOf(newcomer) >= used) return`,
+    replacement: `if (levelOf(newcomer) >= 0) return`,
+    suites: ['test/control-plane/node/feature-gate.test.ts', VERSIONS],
   },
   {
     name: 'watch-resumes-one-late',

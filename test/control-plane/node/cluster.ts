@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { NodeParts } from '../../../control-plane/node/node-parts.ts'
 import { Node } from '../../../control-plane/node/node.ts'
 import { PeerSwitch } from '../../../control-plane/node/peer-switch.ts'
 import type { NodeAddress, WriteRequest } from '../../../control-plane/ports.ts'
@@ -13,7 +14,7 @@ import { DEFAULT_RETENTION } from '../../../control-plane/storage/retention.ts'
 import { SYSTEM_CLOCK } from '../../../control-plane/system-clock.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 import { TestRoom } from '../rooms.ts'
-import { OWN_RELEASE } from '../../../shared/features.ts'
+import { OWN_RELEASE, type Release } from '../../../shared/features.ts'
 import { SILENT } from '../../../shared/logger.ts'
 
 const CLUSTER_ID = 'a'.repeat(32)
@@ -50,10 +51,9 @@ export class TestNode {
     folder: string,
     port = 0,
     name = folder,
-    wrap?: (disk: Disk) => Disk,
+    { wrap, release = OWN_RELEASE }: Preparation = {},
   ): Promise<Prepared> {
-    const store = await openStore(join(dir, folder), wrap)
-    const release = OWN_RELEASE
+    const store = await openStore(join(dir, folder), { wrap, release })
     let self: NodeAddress = {
       id: store.nodeId,
       name,
@@ -77,6 +77,7 @@ export class TestNode {
     prepared: Prepared,
     hints: readonly NodeAddress[],
     seeds: readonly string[] = [],
+    more: Pick<NodeParts, 'levelOfCommand'> = {},
   ): TestNode {
     const { store, transport, self, dir, name } = prepared
     const identity = store.identity
@@ -96,6 +97,7 @@ export class TestNode {
       tickMs: 10,
       heartbeatMs: 30,
       electionMs: 150,
+      ...more,
       onFatal: (error) => {
         one.fatal = error
       },
@@ -115,7 +117,7 @@ export class TestNode {
 /** The store of a data directory, on its disk as it is or as a test wraps it. */
 async function openStore(
   dir: string,
-  wrap: (disk: Disk) => Disk = (disk) => disk,
+  { wrap = (disk) => disk, release = OWN_RELEASE }: Preparation,
 ): Promise<NodeStore> {
   const path = join(dir, 'db')
   await mkdir(path, { recursive: true })
@@ -124,7 +126,14 @@ async function openStore(
     clock: SYSTEM_CLOCK,
     retention: DEFAULT_RETENTION,
     makeNodeId: () => randomInt(1, 2 ** 47),
+    release,
   })
+}
+
+/** What a node is prepared with beside what it is called: how its disk behaves, and what program it passes for. */
+export type Preparation = {
+  readonly wrap?: ((disk: Disk) => Disk) | undefined
+  readonly release?: Release | undefined
 }
 
 export type Prepared = {
@@ -145,7 +154,9 @@ export async function foundCluster(
   const dir = await mkdtemp(join(tmpdir(), 'raftway-node-'))
   const prepared = await Promise.all(
     Array.from({ length: count }, (_, at) =>
-      TestNode.prepare(dir, `n${at + 1}`, 0, `n${at + 1}`, wrap && ((disk) => wrap(disk, at))),
+      TestNode.prepare(dir, `n${at + 1}`, 0, `n${at + 1}`, {
+        wrap: wrap && ((disk) => wrap(disk, at)),
+      }),
     ),
   )
   const members = prepared.map(({ self }) => self).toSorted((a, b) => a.id - b.id)

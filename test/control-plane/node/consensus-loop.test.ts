@@ -39,6 +39,8 @@ test('a follower acknowledges nothing before its disk has it', async () => {
   disk.hold()
   const write = leader.node.write(putApi('held'))
   await eventually('the entry is at the disk', () => disk.waiting > 0)
+  // Nothing but the follower's word is missing now.
+  await eventually('the leader has it', () => leader.store.log.lastIndex() > commitIndex)
   await roundTrips(leader)
   expect(leader.node.status().commitIndex).toBe(commitIndex)
   disk.release()
@@ -49,11 +51,13 @@ test('a leader counts itself only once its own disk has the entry', async () => 
   const nodes = await open(2)
   const leader = await leaderOf(nodes)
   await leader.node.write(putApi('first'))
+  const follower = nodes.find((node) => node !== leader)!
   const { commitIndex } = leader.node.status()
   const disk = diskOf(nodes, leader)
   disk.hold()
   const write = leader.node.write(putApi('held'))
   await eventually('the entry is at the disk', () => disk.waiting > 0)
+  await eventually('the follower has it', () => follower.store.log.lastIndex() > commitIndex)
   await roundTrips(leader)
   expect(leader.node.status().commitIndex).toBe(commitIndex)
   disk.release()

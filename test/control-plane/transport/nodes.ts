@@ -10,6 +10,7 @@ import type {
   PeerNote,
 } from '../../../control-plane/ports.ts'
 import { TCP_LINKS, type LinkPort } from '../../../control-plane/transport/links.ts'
+import { PROTOCOLS, type Protocols } from '../../../control-plane/transport/wire.ts'
 import { TcpTransport } from '../../../control-plane/transport/tcp-transport.ts'
 
 /** A handler that writes down what it hears; what it answers can be set. */
@@ -63,9 +64,11 @@ export class TestNodes {
       readonly links?: LinkPort
       readonly onEnrol?: (call: PeerNote) => Promise<unknown>
       readonly logger?: Logger
+      readonly protocols?: Protocols
     } = {},
   ): Promise<TestNode> {
     const { clusterId = 'one', port = 0, links = TCP_LINKS, logger = SILENT, onEnrol } = more
+    const { protocols = PROTOCOLS } = more
     const handler = new Recorder()
     let identity: PeerIdentity = { id, name: `n${id}`, api: '', peer: '', clusterId }
     const transport = await TcpTransport.listen({
@@ -75,6 +78,7 @@ export class TestNodes {
       handler,
       logger,
       links,
+      protocols,
       ...(onEnrol === undefined ? {} : { onEnrol }),
       random: new Random(id),
     })

@@ -436,6 +436,35 @@ describe('strangers', () => {
     expect(heard.toString()).toContain('speaks protocol 1')
   })
 
+  test('of another release talk while there is a protocol that both speak', async () => {
+    const a = await nodes.open(1, { protocols: { min: 2, max: 3 } })
+    const b = await nodes.open(2, { protocols: { min: 1, max: 2 } })
+    for (const [from, to] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const answer = await from.transport.call(to.address.peer, { type: 'x', body: 1 }, 1_000)
+      expect(answer.body).toBe(1)
+    }
+  })
+
+  test('of a release too far away are told who must be upgraded', async () => {
+    const a = await nodes.open(1, { protocols: { min: 2, max: 3 } })
+    const old = await nodes.open(2, { protocols: { min: 1, max: 1 } })
+    old.identity = { ...old.identity, release: { version: '0.0.9', featureLevel: 1 } }
+    for (const [from, to] of [
+      [a, old],
+      [old, a],
+    ] as const) {
+      const call = from.transport.call(to.address.peer, { type: 'x', body: 1 }, 1_000)
+      await expect(call).rejects.toMatchObject({
+        code: 'PEER_REFUSED',
+        message: expect.stringMatching(/n2 \(raftway 0\.0\.9\)/),
+      })
+      await expect(call).rejects.toThrow(/upgrade n2/)
+    }
+  })
+
   test('that send a frame beyond the bound are hung up on before it is read', async () => {
     const a = await nodes.open(1)
     const huge = Buffer.alloc(8)

@@ -216,3 +216,20 @@ test('a stopped follower hears nothing more', async () => {
   expect(mirror.revision).toBe(1)
   expect(node.watches).toHaveLength(1)
 })
+
+test('a watch in a format of a later version is not followed; what is served stays', async () => {
+  node.put(A)
+  const { mirror } = follow()
+  await caughtUp(mirror)
+  const { revision, hash } = mirror
+  node.watchFormat = 2
+  await node.stop()
+  node.put(B)
+  await node.start()
+  const before = node.watches.length
+  await until('the gateway has tried again', () => node.watches.length > before + 1)
+  expect({ revision: mirror.revision, hash: mirror.hash }).toEqual({ revision, hash })
+  // A node that it understands is taken up again.
+  node.watchFormat = 1
+  await caughtUp(mirror)
+})

@@ -16,6 +16,8 @@ export class TestControlPlane {
   readonly watches: URLSearchParams[] = []
   /** What the node says of its version; null sends nothing. */
   version: string | null = null
+  /** The format that the node says its lines are in; null sends nothing. */
+  watchFormat: number | null = null
   /** Revisions up to and with this one cannot be resumed from. */
   compacted = 0
   /** Answers watches with this status instead. */
@@ -131,7 +133,8 @@ export class TestControlPlane {
       return
     }
     const headers = this.version === null ? {} : { 'Raftway-Version': this.version }
-    response.writeHead(200, { 'Content-Type': 'application/x-ndjson', ...headers })
+    const format = this.watchFormat === null ? {} : { 'Raftway-Watch-Format': this.watchFormat }
+    response.writeHead(200, { 'Content-Type': 'application/x-ndjson', ...headers, ...format })
     response.flushHeaders()
     response.on('close', () => this.#open.delete(response))
     this.#open.add(response)

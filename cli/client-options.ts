@@ -1,6 +1,7 @@
 import type { OptionSpecs, Terminal } from './command.ts'
 import { ControlClient } from './client.ts'
 import { UsageError } from './failures.ts'
+import { readTrust } from './trust.ts'
 import { readToken, TOKEN_OPTIONS, type TokenArguments } from './token-option.ts'
 
 /** Where the control plane is: every client command has it. */
@@ -9,6 +10,10 @@ export const CONTROL_OPTION = {
     type: 'string',
     default: 'http://127.0.0.1:7400',
     describe: 'API urls of control-plane nodes, separated by commas, tried in turn',
+  },
+  ca: {
+    type: 'string',
+    describe: 'PEM file: whom to believe over https; default whom the token names, or the system’s',
   },
   ...TOKEN_OPTIONS,
 } as const satisfies OptionSpecs
@@ -25,7 +30,10 @@ export const OUTPUT_OPTION = {
 } as const satisfies OptionSpecs
 
 /** What `CONTROL_OPTION` gives a command. */
-export type ClientArguments = TokenArguments & { readonly control: string }
+export type ClientArguments = TokenArguments & {
+  readonly control: string
+  readonly ca: string | undefined
+}
 
 /** Runs `work` with a client of the named nodes, and closes the client whatever happens. Throws UsageError. */
 export async function withClient<T>(
@@ -33,9 +41,12 @@ export async function withClient<T>(
   terminal: Pick<Terminal, 'say'>,
   work: (client: ControlClient) => Promise<T>,
 ): Promise<T> {
+  const urls = readControlUrls(args.control)
+  const token = await readToken(args)
   const client = new ControlClient({
-    urls: readControlUrls(args.control),
-    token: await readToken(args),
+    urls,
+    token,
+    ca: await readTrust({ ca: args.ca, token, urls }),
     say: (message) => terminal.say(message),
   })
   try {

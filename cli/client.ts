@@ -49,7 +49,8 @@ export class ControlClient {
   readonly #say: (message: string) => void
   readonly #token: string | null
   readonly #authorization: Readonly<Record<string, string>>
-  readonly #agent = new Agent({ connect: { timeout: CLIENT_CONNECT_MS }, allowH2: false })
+  readonly #ca: string | null
+  readonly #agent: Agent
   /** The url that answered last. 0 ≤ at < urls. */
   #at = 0
 
@@ -57,11 +58,16 @@ export class ControlClient {
   constructor(parts: {
     readonly urls: readonly string[]
     readonly token: string | null
+    /** PEM; null for whom the system believes. */
+    readonly ca?: string | null
     readonly say: (message: string) => void
   }) {
     this.#urls = parts.urls
     this.#say = parts.say
     this.#token = parts.token
+    this.#ca = parts.ca ?? null
+    const trust = this.#ca === null ? {} : { ca: this.#ca }
+    this.#agent = new Agent({ connect: { timeout: CLIENT_CONNECT_MS, ...trust }, allowH2: false })
     this.#authorization = parts.token === null ? {} : { authorization: `Bearer ${parts.token}` }
   }
 
@@ -142,7 +148,7 @@ export class ControlClient {
 
   /** A quiet client of one more node, in the same name. Close it. */
   another(url: string): ControlClient {
-    return new ControlClient({ urls: [url], token: this.#token, say: () => {} })
+    return new ControlClient({ urls: [url], token: this.#token, ca: this.#ca, say: () => {} })
   }
 
   async close(): Promise<void> {
@@ -202,7 +208,7 @@ export class ControlClient {
       const detail = `${this.url} did not answer in time`
       return new ApiProblem({ code: 'TIMEOUT', status: 504, detail, cause: error })
     }
-    const detail = `cannot reach ${this.url}: ${describeError(error) || code}`
+    const detail = `cannot reach ${this.url}: ${describeError(error) || code}${hintFor(code)}`
     return new ApiProblem({ code: 'UNREACHABLE', status: 0, detail, cause: error })
   }
 
@@ -212,6 +218,20 @@ export class ControlClient {
     if (this.#urls.length > 1) this.#say(`${from}: ${problem.code}; trying ${this.url}`)
   }
 }
+
+/** What to do about a certificate that is not believed. */
+function hintFor(code: string): string {
+  return NOT_BELIEVED.has(code)
+    ? ': give --ca FILE, or a --token that carries the fingerprint of the cluster authority'
+    : ''
+}
+
+const NOT_BELIEVED = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+])
 
 /** Who writes, for the history: nothing is proved by it. */
 function author(): string {

@@ -160,7 +160,7 @@ class ServerProcess {
           isLoopback: isLoopbackOnly(this.#options),
           hasOpenMetrics: this.#options.openMetrics,
         },
-        ...(security === null ? {} : { tls: security.apiTls }),
+        ...(security === null ? {} : { tls: security.apiTls, desk: security.apiDesk }),
       })
       this.#api = started
       this.#self = { ...this.#self, api: advertiseApi ?? started.url }

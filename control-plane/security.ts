@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { zodIssues } from '../shared/definitions/issues.ts'
 import { parseToken, type TokenText } from '../shared/token-text.ts'
 import { RaftwayError } from '../shared/errors.ts'
 import { GATEWAY_CERTIFICATE_LIFETIME_MS_DEFAULT } from '../shared/limits.ts'
@@ -6,12 +7,13 @@ import type { Logger } from '../shared/logger.ts'
 import { RevocationList } from './access/revocations.ts'
 import { accessViewOf, verifyToken } from './access/verify-token.ts'
 import { GivenPair } from './api/given-pair.ts'
+import type { CertificateDesk } from './api/enrolment.ts'
 import type { ApiTls } from './api/tls.ts'
 import type { Clock } from './clock.ts'
 import { seekAuthority } from './cluster/authority-seeker.ts'
 import { CredentialFiles, NO_SEAL } from './cluster/credential-files.ts'
 import type { Credentials, Subject } from './cluster/credentials.ts'
-import { EnrolmentDesk } from './cluster/enrolment.ts'
+import { EnrolmentDesk, enrolmentSchema, rightOf } from './cluster/enrolment.ts'
 import { openCredentials } from './cluster/entrance.ts'
 import {
   answerEnrolment,
@@ -45,9 +47,10 @@ export type SecurityParts = {
 /** Everything of a node that has to do with certificates; there is none in a node without TLS. */
 export class Security {
   readonly credentials: Credentials
-  readonly desk: EnrolmentDesk
+  readonly #desk: EnrolmentDesk
   readonly links: LinkPort
   readonly apiTls: ApiTls
+  readonly apiDesk: CertificateDesk
   readonly #parts: SecurityParts
   readonly #subject: Subject
   readonly #revocations: RevocationList
@@ -103,7 +106,7 @@ export class Security {
     this.credentials = credentials
     this.links = tlsLinks({ credentials, revocations, clock, logger })
     this.apiTls = { credentials, revocations, given }
-    this.desk = new EnrolmentDesk({
+    const desk = new EnrolmentDesk({
       plane,
       credentials,
       logger,
@@ -113,6 +116,16 @@ export class Security {
         gateway: Math.min(options.certLifetimeMs, GATEWAY_CERTIFICATE_LIFETIME_MS_DEFAULT),
       },
     })
+    this.#desk = desk
+    this.apiDesk = {
+      authority: credentials.authority,
+      enrol: (body, caller) => {
+        const parsed = enrolmentSchema.safeParse(body)
+        if (parsed.success) return desk.enrol(parsed.data, rightOf(caller))
+        const issues = zodIssues(parsed.error, enrolmentSchema, '')
+        throw new RaftwayError('INVALID_REQUEST', 'The enrolment is not valid.', { issues })
+      },
+    }
   }
 
   /** Answers nodes that have a join token and no certificate. */
@@ -124,7 +137,7 @@ export class Security {
       const { name, role } = verified.holder
       return { ok: true, name, role }
     }
-    return answerEnrolment(call, { plane, desk: this.desk, verify })
+    return answerEnrolment(call, { plane, desk: this.#desk, verify })
   }
 
   /** The same handler, which hands the authority over to members beside what it does. */

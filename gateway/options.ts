@@ -19,6 +19,8 @@ export type GatewayOptions = {
   readonly controlUrls: readonly string[]
   /** What proves to nodes that this is a gateway; null for open control planes. Never logged. */
   readonly token?: string | null
+  /** PEM: whom to believe over https; null: the cluster authority of the token, or whom the system believes. */
+  readonly ca?: string | null
   /** `HOST:PORT` for traffic; port 0 takes a free one. Default `0.0.0.0:8080`. */
   readonly http?: string
   /** `HOST:PORT` of the status port; port 0 takes a free one. Default `127.0.0.1:8081`. */
@@ -45,6 +47,7 @@ export type GatewaySettings = {
   readonly name: string
   readonly controlUrls: readonly string[]
   readonly token: string | null
+  readonly ca: string | null
   readonly http: Address
   readonly status: Address
   readonly dataDir: string
@@ -66,6 +69,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     name: readName(options.name, issues),
     controlUrls: readControlUrls(options, issues),
     token: options.token ?? null,
+    ca: options.ca ?? null,
     http: readAddress('http', options.http ?? '0.0.0.0:8080', issues),
     status: readAddress('status', options.status ?? '127.0.0.1:8081', issues),
     dataDir: readText('dataDir', options.dataDir, issues),

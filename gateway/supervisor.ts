@@ -4,6 +4,7 @@ import { VERSION } from '../shared/version.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { DefinitionsDirectory } from './config/definitions-dir.ts'
 import { keyOf, nameOfText } from './config/definition-text.ts'
+import { ControlAccess } from './config/control-access.ts'
 import { ConfigFollower } from './config/follower.ts'
 import { LastGoodFile, type LoadedConfig } from './config/last-good-file.ts'
 import type { Delta } from './config/mirror.ts'
@@ -94,14 +95,16 @@ export class Supervisor {
   }
 
   async #firstConfig(): Promise<void> {
-    const { definitionsDir, name, controlUrls, token, labels } = this.#settings
+    const { definitionsDir, dataDir, name, controlUrls, token, ca, labels } = this.#settings
     if (definitionsDir !== null) {
       await this.#followDirectory(definitionsDir)
       return
     }
     const loaded = (await this.#lastGood?.load()) ?? null
     if (loaded !== null) await this.#restore(loaded)
-    const options = { name, controlUrls, token, labels, logger: this.#logger }
+    const logger = this.#logger
+    const access = new ControlAccess({ name, dataDir, token, ca, logger })
+    const options = { name, controlUrls, access, labels, logger }
     this.#follower = new ConfigFollower(options, this.#served.mirror, {
       onDelta: (delta, isTrusted) => this.#onDelta(delta, isTrusted),
       onConnection: ({ isConnected }) => {

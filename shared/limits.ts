@@ -211,6 +211,9 @@ export const ENROL_CALL_MS_MAX = 10_000
 export const ENROL_RETRY_MS = 500
 /** Attempts to count a use of a token that others use at the same moment. */
 export const ENROL_WRITES_MAX = 16
+/** A node answers with its authority's certificate within it, and in this size. */
+export const AUTHORITY_ANSWER_MS_MAX = 5_000
+export const AUTHORITY_ANSWER_BYTES_MAX = 64 * KIB
 /** How often the files of the API's own certificate are looked at. */
 export const API_PAIR_POLL_MS = 2_000
 /** Between two rounds of asking members for the cluster authority. */

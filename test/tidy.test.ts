@@ -69,12 +69,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'control-plane/',
     'control-plane/access/',
   ],
-  'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/'],
+  // What every client of a node does before it believes one: neither side of the house, and with sockets, so not shared.
+  'client/': ['shared/'],
+  'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/', 'client/'],
   'cli/': [
     'shared/',
     'shared/definitions/',
     'shared/routing/',
     'shared/plugins/',
+    'client/',
     'control-plane/',
     'gateway/',
   ],

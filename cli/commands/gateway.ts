@@ -4,6 +4,7 @@ import { UsageError } from '../failures.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
+import { textOf } from '../trust.ts'
 import { readToken, TOKEN_OPTIONS } from '../token-option.ts'
 
 /** `raftway gateway start`: a gateway in this process. */
@@ -34,6 +35,11 @@ export const GATEWAY_COMMANDS = [
         describe: 'API urls of control-plane nodes; default http://127.0.0.1:7400',
       },
       ...TOKEN_OPTIONS,
+      ca: {
+        type: 'string',
+        describe:
+          'PEM file: whom to believe over https; default whom the token names, or the system’s',
+      },
       http: { type: 'string', default: '0.0.0.0:8080', describe: 'HOST:PORT for traffic' },
       https: { type: 'string', describe: 'HOST:PORT for TLS traffic' },
       status: {
@@ -71,6 +77,7 @@ export const GATEWAY_COMMANDS = [
         name,
         controlUrls: control.split(',').flatMap((url) => (url.trim() === '' ? [] : [url.trim()])),
         token: await readToken(args),
+        ca: args.ca === undefined ? null : await textOf(args.ca),
         http: args.http,
         https: args.https ?? null,
         status: args.status,

@@ -4,7 +4,7 @@ import { isAccessKind, type Kind } from '../../shared/definitions/kinds.ts'
 /**
  * What a call asks for. discover: who the members are. metrics: what a node counts. read: definitions and their
  * history. watch: changes as they come. follow: watch as a gateway, with sealed secrets. report: tell what a gateway
- * serves. write: definitions. replace: all of them at once. operate: members, leader, keys.
+ * serves. enrol: get a certificate. write: definitions. replace: all of them at once. operate: members, leader, keys.
  */
 export type Right =
   | 'discover'
@@ -13,6 +13,7 @@ export type Right =
   | 'watch'
   | 'follow'
   | 'report'
+  | 'enrol'
   | 'write'
   | 'replace'
   | 'operate'
@@ -34,7 +35,7 @@ const ROLE_RIGHTS: Readonly<Record<Role, readonly Right[]>> = {
   ],
   editor: ['discover', 'metrics', 'read', 'watch', 'write', 'replace'],
   viewer: ['discover', 'metrics', 'read', 'watch'],
-  gateway: ['discover', 'watch', 'follow', 'report'],
+  gateway: ['discover', 'watch', 'follow', 'report', 'enrol'],
   node: ['discover'],
 }
 
@@ -73,6 +74,7 @@ function wordsFor({ right, kind }: Exclude<Need, 'open'>): string {
     watch: 'watch',
     follow: 'watch as a gateway',
     report: 'report as a gateway',
+    enrol: 'enrol a gateway',
     write: `write ${kind === undefined ? 'definitions' : `a ${kind}`}`,
     replace: 'replace the whole config',
     operate: 'operate the cluster',

@@ -10,6 +10,7 @@ import { configCalls } from './config.ts'
 import type { ApiContext } from './context.ts'
 import { collectionCalls, definitionCalls } from './definitions.ts'
 import type { ApiRequest, ApiResponse } from './exchange.ts'
+import { enrolmentCalls } from './enrolment.ts'
 import { explainCalls } from './explain.ts'
 import { gatewayCalls } from './gateways.ts'
 import { healthCalls } from './health.ts'
@@ -23,7 +24,7 @@ import { transactionCalls } from './transactions.ts'
 import { watchCalls } from './watch.ts'
 
 /** Calls that a node answers before it belongs to a cluster. */
-const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics', '/v1/cluster'])
+const ALWAYS_ANSWERED = new Set(['/healthz', '/readyz', '/metrics', '/v1/cluster', '/v1/authority'])
 
 /** Calls on single definitions, and writes of many: what clients of a busy cluster do all the time. */
 function hotCalls(api: ApiContext): HotCall[] {
@@ -41,6 +42,7 @@ export function apiCalls(api: ApiContext): Call[] {
     ...historyCalls(api),
     ...clusterCalls(api),
     ...explainCalls(api),
+    ...enrolmentCalls(api),
     ...snapshotCalls(api),
     ...healthCalls(api),
   ]

@@ -10,6 +10,7 @@ import {
   WATCHERS_MAX,
 } from '../../shared/limits.ts'
 import type { ControlPlane } from '../ports.ts'
+import type { CertificateDesk } from './enrolment.ts'
 import type { Forwarder } from './forward.ts'
 import type { Gate } from './gate.ts'
 import type { GatewayRegistry } from './gateway-registry.ts'
@@ -26,6 +27,8 @@ export type ApiContext = {
   /** How long a call looks for a leader: two election timeouts, at least a second. */
   readonly patienceMs: number
   readonly gate: Gate
+  /** Null without TLS. */
+  readonly desk: CertificateDesk | null
   readonly hub: WatchHub
   readonly gateways: GatewayRegistry
   readonly rollouts: RolloutBoard

@@ -22,6 +22,7 @@ import type { ControlPlane } from '../ports.ts'
 import { createApp, createHotCalls } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
+import type { CertificateDesk } from './enrolment.ts'
 import { Forwarder } from './forward.ts'
 import { Front } from './front.ts'
 import { Gate, OPEN_ACCESS, type AccessOptions } from './gate.ts'
@@ -50,6 +51,8 @@ export type ApiOptions = {
   readonly bounds?: Partial<ApiBounds>
   /** How strict the door is; left out, it is open. */
   readonly access?: Omit<AccessOptions, 'peerOf'> & Partial<Pick<AccessOptions, 'peerOf'>>
+  /** Issues certificates; goes with `tls`. */
+  readonly desk?: CertificateDesk
   /** Left out: plain HTTP. */
   readonly tls?: ApiTls
 }
@@ -158,6 +161,7 @@ function createRoom(options: ApiOptions): Room {
     bounds,
     patienceMs,
     gate,
+    desk: options.desk ?? null,
     hub,
     gateways,
     rollouts,

@@ -174,3 +174,15 @@ function isCounted({ name, spec }: TokenDefinition, use: Use): boolean {
   const names = enrolled.map((one) => one.name).join(', ')
   throw new RaftwayError('TOKEN_USED_UP', `token ${name} has let in ${names}, and nobody else`)
 }
+
+/** By what right a caller of the API asks: who came without either has none that would do. */
+export function rightOf(caller: {
+  readonly via: 'local' | 'token' | 'certificate'
+  readonly name: string
+  readonly role: string
+}): EnrolmentRight {
+  const { via, name, role } = caller
+  if (via === 'local')
+    throw new RaftwayError('FORBIDDEN', 'enrolling takes a token or a certificate')
+  return { type: via, name, role }
+}

@@ -1,9 +1,11 @@
 import { unreachable } from '../../shared/assert.ts'
+import { describeError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { WATCH_RECONNECT_MS_MAX, WATCH_RECONNECT_MS_MIN } from '../../shared/limits.ts'
 import { VERSION } from '../../shared/version.ts'
 import type { GatewayReport } from '../../shared/watch-protocol.ts'
 import type { Delta, Mirror } from './mirror.ts'
+import { ControlAccess } from './control-access.ts'
 import { Reporter } from './reporter.ts'
 import { WatchReader } from './watch-reader.ts'
 import { WatchStream } from './watch-stream.ts'
@@ -12,8 +14,8 @@ export type FollowerOptions = {
   readonly name: string
   /** Origins of nodes, tried in turn; at least one. */
   readonly controlUrls: readonly string[]
-  /** What nodes are shown to be let in; null for none. */
-  readonly token?: string | null
+  /** As whom nodes are called; left out, as nobody. */
+  readonly access?: ControlAccess
   readonly labels: Readonly<Record<string, string>>
   readonly logger: Logger
 }
@@ -46,6 +48,7 @@ export class ConfigFollower {
   readonly #mirror: Mirror
   readonly #sink: FollowerSink
   readonly #reporter: Reporter
+  readonly #access: ControlAccess
   #stream: WatchStream | null = null
   #timer: NodeJS.Timeout | null = null
   #at = 0
@@ -63,8 +66,10 @@ export class ConfigFollower {
       url: options.controlUrls[0] ?? '',
       lastConnectedAtMs: null,
     }
-    const { name, token = null } = options
-    this.#reporter = new Reporter({ name, token }, (reason) => {
+    const { name, logger } = options
+    this.#access =
+      options.access ?? new ControlAccess({ name, dataDir: '', token: null, ca: null, logger })
+    this.#reporter = new Reporter({ name, access: this.#access }, (reason) => {
       options.logger.debug({ url: this.#status.url, reason }, 'a report did not arrive')
     })
   }
@@ -82,6 +87,7 @@ export class ConfigFollower {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#stream?.close()
     this.#reporter.close()
+    this.#access.close()
   }
 
   /** Tells the node what is applied now: at once, and again every REPORT_MS until the next call. */
@@ -92,11 +98,25 @@ export class ConfigFollower {
   #connect(): void {
     const { controlUrls } = this.#options
     const url = controlUrls[this.#at % controlUrls.length] ?? ''
+    if (!this.#access.needsPreparing(url)) {
+      this.#watch(url)
+      return
+    }
+    // Both outcomes are handled; neither handler throws.
+    void this.#access.prepare(url).then(
+      () => this.#watch(url),
+      (error: unknown) => this.#ended(url, describeError(error)),
+    )
+  }
+
+  #watch(url: string): void {
+    if (this.#isStopped) return
     const reader = new WatchReader(this.#mirror)
     let isTrusted = false
-    const { token = null } = this.#options
+    const { token } = this.#access
+    const agent = this.#access.agent(url, { keepAlive: false })
     const stream = new WatchStream(
-      { origin: url, path: this.#path(), token },
+      { origin: url, path: this.#path(), token, agent },
       {
         onOpen: (version) => {
           isTrusted = version === VERSION
@@ -124,6 +144,7 @@ export class ConfigFollower {
   #opened(url: string): void {
     this.#status = { isConnected: true, url, lastConnectedAtMs: Date.now() }
     this.#options.logger.info({ url, revision: this.#mirror.revision }, 'watching a node')
+    this.#access.follow(url)
     this.#reporter.follow(url)
     this.#sink.onConnection(this.#status)
   }

@@ -2,7 +2,7 @@ import type { Agent, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { REPORT_ANSWER_MS_MAX, REPORT_MS } from '../../shared/limits.ts'
 import type { GatewayReport } from '../../shared/watch-protocol.ts'
-import { http } from '../node-http.ts'
+import type { ControlAccess } from './control-access.ts'
 import { controlRequest } from './control-request.ts'
 
 /** Bytes of a refusal that are kept for the log. */
@@ -14,7 +14,7 @@ const REFUSAL_BYTES_MAX = 1_024
  */
 export class Reporter {
   readonly #path: string
-  readonly #token: string | null
+  readonly #access: ControlAccess
   readonly #onFailure: (reason: string) => void
   readonly #timer: NodeJS.Timeout
   /** One connection to the node that is followed, or null. */
@@ -25,11 +25,11 @@ export class Reporter {
   #isScheduled = false
 
   constructor(
-    gateway: { readonly name: string; readonly token: string | null },
+    gateway: { readonly name: string; readonly access: ControlAccess },
     onFailure: (reason: string) => void,
   ) {
     this.#path = `/v1/gateways/${encodeURIComponent(gateway.name)}/report`
-    this.#token = gateway.token
+    this.#access = gateway.access
     this.#onFailure = onFailure
     this.#timer = setInterval(() => this.#send(), REPORT_MS)
     this.#timer.unref()
@@ -39,7 +39,9 @@ export class Reporter {
   follow(origin: string | null): void {
     const old = this.#node
     this.#node =
-      origin === null ? null : { origin, agent: new http.Agent({ keepAlive: true, maxSockets: 1 }) }
+      origin === null
+        ? null
+        : { origin, agent: this.#access.agent(origin, { keepAlive: true, maxSockets: 1 }) }
     this.#isUnderWay = false
     // A report to a node that is no longer watched has nobody who waits for it.
     old?.agent.destroy()
@@ -85,7 +87,7 @@ export class Reporter {
     const request = controlRequest({
       ...node,
       path: this.#path,
-      token: this.#token,
+      token: this.#access.token,
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'Content-Length': body.length },
       silenceMs: REPORT_ANSWER_MS_MAX,

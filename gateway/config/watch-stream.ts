@@ -1,8 +1,7 @@
-import type { ClientRequest, IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { WATCH_LINE_BYTES_MAX, WATCH_SILENCE_MS_MAX } from '../../shared/limits.ts'
 import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../../shared/watch-protocol.ts'
-import { http } from '../node-http.ts'
 import { controlRequest } from './control-request.ts'
 import { LineSplitter } from './line-splitter.ts'
 
@@ -20,6 +19,7 @@ export type WatchTarget = {
   readonly origin: string
   readonly path: string
   readonly token: string | null
+  readonly agent: Agent
 }
 
 /** Bytes of a refusal that are kept for the log. */
@@ -44,7 +44,6 @@ export class WatchStream {
       ...this.#target,
       method: 'GET',
       headers: { Accept: 'application/x-ndjson' },
-      agent: new http.Agent({ keepAlive: false }),
       silenceMs: WATCH_SILENCE_MS_MAX,
     })
     this.#request.on('response', (response) => this.#answered(response))

@@ -13,6 +13,7 @@ const TABLE: Readonly<Record<Right, readonly Role[]>> = {
   watch: ['admin', 'editor', 'viewer', 'gateway'],
   follow: ['admin', 'gateway'],
   report: ['admin', 'gateway'],
+  enrol: ['gateway'],
   write: ['admin', 'editor'],
   replace: ['admin', 'editor'],
   operate: ['admin'],

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describeError, isRaftwayError, RaftwayError } from '../shared/errors.ts'
 import type { Logger } from '../shared/logger.ts'
 import { readMemberCard, type MemberCard } from './cluster/member-card.ts'
+import { assertNothingLost } from './node/lost-entries.ts'
 import type { NodeStore } from './storage/node-store.ts'
 import { openStoreIn } from './storage/open-store.ts'
 
@@ -27,7 +28,7 @@ export async function openOrReplace(options: {
   const hasOthers = card !== null && card.members.some(({ id }) => id !== card.nodeId)
   let store: NodeStore
   try {
-    store = await openStoreIn(dataDir, logger)
+    store = await openWhole(dataDir, logger)
   } catch (error) {
     if (!isRaftwayError(error, 'STORAGE_CORRUPT')) throw error
     if (!mayHeal || !hasOthers) throw withoutWayOut(error, mayHeal)
@@ -49,6 +50,18 @@ export async function openOrReplace(options: {
     'this node was a member and has lost its data: it asks to be taken in in the place of that member',
   )
   return { store, lost: card }
+}
+
+/** A store that can be read, and is not known to have lost what it once held. */
+async function openWhole(dataDir: string, logger: Logger): Promise<NodeStore> {
+  const store = await openStoreIn(dataDir, logger)
+  try {
+    await assertNothingLost(store.notes)
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }
 
 function withoutWayOut(error: RaftwayError, mayHeal: boolean): RaftwayError {

@@ -23,7 +23,7 @@ import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts
 import { coreOptions } from './core-options.ts'
 import { Healing } from './healing.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { lostEntries } from './lost-entries.ts'
+import { lostEntries, noteLostEntries } from './lost-entries.ts'
 import { Leadership } from './leadership.ts'
 import { Members } from './members.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -227,7 +227,7 @@ export class Node implements ControlPlane, PeerHandler {
     if (isLocalMessage(message.type) || message.type === 'prop' || message.to !== this.self.id)
       return
     const lost = lostEntries(message, this.#raw)
-    if (lost !== null) return this.#fail(lost)
+    if (lost !== null) return this.#endAfter(() => noteLostEntries(this.#parts.store.notes, lost))
     this.#raw.step(message)
     this.#loop.wake()
   }
@@ -285,14 +285,17 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   #endAsRemoved(): void {
-    if (this.#isStopping) return
-    this.#isStopping = true
     const { self, identity } = this
     const { store, clock } = this.#parts
-    // It never rejects.
-    void noteRemoval(store.notes, { name: self.name, identity, atMs: clock.now() }).then((error) =>
-      this.#fail(error),
-    )
+    const node = { name: self.name, identity, atMs: clock.now() }
+    this.#endAfter(() => noteRemoval(store.notes, node))
+  }
+
+  /** Ends with the error that `note` has written down. It must not reject. */
+  #endAfter(note: () => Promise<RaftwayError>): void {
+    if (this.#isStopping) return
+    this.#isStopping = true
+    void note().then((error) => this.#fail(error))
   }
 
   #applierHooks(): ApplierHooks {

@@ -102,8 +102,9 @@ export class Process {
     return this.#child !== null && this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  start(): void {
-    const child = spawn(process.execPath, [RAFTWAY, ...this.args], {
+  /** `more` options are for this time only. */
+  start(more: readonly string[] = []): void {
+    const child = spawn(process.execPath, [RAFTWAY, ...this.args, ...more], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...this.#env },
     })

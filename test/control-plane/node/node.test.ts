@@ -1,5 +1,6 @@
 // Goal: the driver keeps the promises of consensus on real disks and links. Method: nodes in one process.
 import { afterEach, expect, test } from 'vitest'
+import { assertNothingLost } from '../../../control-plane/node/lost-entries.ts'
 import type { AppliedChange, WriteRequest } from '../../../control-plane/ports.ts'
 import type { Definition, DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { eventually, foundCluster, leaderOf, putApi, TestNode } from './cluster.ts'
@@ -224,7 +225,13 @@ test('a node that lost what it had acknowledged stops, and says so', async () =>
   follower.node.onMessage({ ...heartbeat, type: 'heartbeat', commit: commitIndex })
   expect(follower.fatal).toBe(null)
   follower.node.onMessage({ ...heartbeat, type: 'heartbeat', commit: commitIndex + 1_000 })
+  await eventually('its end', () => follower.fatal !== null)
   expect(follower.fatal).toMatchObject({ code: 'STORAGE_CORRUPT' })
+  // It knows at its next start.
+  await expect(assertNothingLost(follower.store.notes)).rejects.toMatchObject({
+    code: 'STORAGE_CORRUPT',
+  })
+  await expect(assertNothingLost(leader.store.notes)).resolves.toBe(undefined)
 })
 
 test('a restart takes up from the disk: state, revision, members and idempotency keys', async () => {

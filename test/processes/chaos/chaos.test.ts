@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { faketimeLibrary } from './fake-clock.ts'
 import { CLOCK_NEMESES, diskNemeses, LONG_NEMESES, NEMESES, type Nemesis } from './nemeses.ts'
-import { runChaos, type ChaosReport } from './run.ts'
+import { runChaos, type ChaosOptions, type ChaosReport } from './run.ts'
 import { maySmallDisks, SmallDisk } from './small-disk.ts'
 
 const TIMEOUT_MS = 180_000
@@ -36,11 +36,11 @@ async function endure(
   nodes: number,
   seconds: number,
   nemeses: Readonly<Record<string, Nemesis>>,
-  dataDirs: Readonly<Record<string, string>> = {},
+  more: Pick<ChaosOptions, 'dataDirs' | 'args'> = {},
 ): Promise<ChaosReport> {
   const said: string[] = [`seed ${SEED}`]
   const historyFile = HISTORIES === undefined ? undefined : join(HISTORIES, `${name}.jsonl`)
-  const options = { nodes, seed: SEED, forMs: seconds * 1_000, nemeses, historyFile, dataDirs }
+  const options = { ...more, nodes, seed: SEED, forMs: seconds * 1_000, nemeses, historyFile }
   const report = await runChaos({ ...options, say: (line) => said.push(line) }).catch(
     (cause: unknown) => {
       throw new Error(`${said.join('\n')}\n${String(cause)}`, { cause })
@@ -73,12 +73,13 @@ test('every node is restarted in turn while clients write', { timeout: TIMEOUT_M
 })
 
 test(
-  'a torn tail is cut off; a flipped bit or a lost tail is refused; who lost the disk joins again',
+  'a torn tail is cut off; who has a flipped bit, lost a tail or the whole disk is replaced',
   { timeout: TIMEOUT_MS },
   async () => {
     const inTurn: Nemesis = async (field) => {
       await LONG_NEMESES['tear-log'](field)
       await LONG_NEMESES['flip-bit'](field)
+      await LONG_NEMESES['flip-bit-by-hand'](field)
       await LONG_NEMESES['lose-tail'](field)
       await LONG_NEMESES.wipe(field)
     }
@@ -99,9 +100,12 @@ test.skipIf(!canMount)(
   'a disk that is full for a while (needs root)',
   { timeout: TIMEOUT_MS },
   async () => {
-    const disk = await SmallDisk.mount(join(tmpdir(), `raftway-small-${process.pid}`), 32)
+    const disk = await SmallDisk.mount(join(tmpdir(), `raftway-small-${process.pid}`), 48)
     disks.push(disk)
-    const report = await endure('full-disk', 3, 8, diskNemeses(disk, 'n1'), { n1: disk.path })
+    const report = await endure('full-disk', 3, 8, diskNemeses(disk, 'n1'), {
+      dataDirs: { n1: disk.path },
+      args: ['--disk-reserve', '8MiB'],
+    })
     expect(report).toMatchObject(FINE)
   },
 )

@@ -1,5 +1,5 @@
-// npm run chaos -- [--nodes 3|5] [--minutes N] [--seed S] [--history FILE] [--nemesis a,b]: a long run of what
-// chaos.test.ts does for a minute. Exit codes: 0 nothing was wrong, 1 something was, 2 usage.
+// npm run chaos -- [--nodes 3|5] [--minutes N] [--seed S] [--history FILE] [--nemesis a,b] [--logs DIR]: a long run of
+// what chaos.test.ts does for a minute. Exit codes: 0 nothing was wrong, 1 something was, 2 usage.
 import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import type { Nemesis } from './nemeses.ts'
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     history: { type: 'string' },
     nemesis: { type: 'string' },
+    logs: { type: 'string' },
   },
 })
 const seed = Number(values.seed ?? randomInt(2 ** 31))
@@ -23,7 +24,7 @@ const numbers = [seed, Number(values.nodes), Number(values.minutes)]
 
 if (unknown.length > 0 || numbers.some((number) => !(number >= 0))) {
   console.error(`usage: npm run chaos -- [--nodes 3|5] [--minutes N] [--seed S] [--history FILE]
-       [--nemesis a,b], of: ${Object.keys(all).join(', ')}`)
+       [--logs DIR] [--nemesis a,b], of: ${Object.keys(all).join(', ')}`)
   process.exitCode = 2
 } else {
   // The nodes are ended when this process exits, however it comes to that.
@@ -35,6 +36,7 @@ if (unknown.length > 0 || numbers.some((number) => !(number >= 0))) {
     forMs: Number(values.minutes) * 60_000,
     nemeses: Object.fromEntries(wanted.map((name) => [name, all[name] as Nemesis])),
     historyFile: values.history,
+    logsDir: values.logs,
     say: (line) => console.log(line),
   })
   tell(report)

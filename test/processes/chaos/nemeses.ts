@@ -169,12 +169,31 @@ export const LONG_NEMESES = {
       await field.pause(300)
     }
   },
+  /** A damaged member is replaced by itself. */
   'flip-bit': async (field) => {
     const victim = await follower(field)
     await victim.process.kill('SIGKILL')
     await flipBit(victim.process.dataDir, field.random)
-    await refuses(victim)
-    await takeOutAndJoinAgain(field, victim)
+    victim.process.output = ''
+    victim.process.start()
+    await votes(field, victim)
+    if (!victim.process.output.includes('DAMAGED')) {
+      throw new Error(`${victim.name} did not notice the damage:\n${victim.process.output}`)
+    }
+  },
+  /** Unless it shall not: then it ends, and is taken out by hand. */
+  'flip-bit-by-hand': async (field) => {
+    const victim = await follower(field)
+    await victim.process.kill('SIGKILL')
+    await flipBit(victim.process.dataDir, field.random)
+    victim.process.output = ''
+    victim.process.start(['--heal-corrupt', 'off'])
+    await until(`${victim.name} ends`, () => !victim.process.isRunning || null, READY_MS_MAX)
+    assertRefused(victim)
+    await takeOut(field, victim)
+    await emptyDirectory(victim.process.dataDir)
+    victim.process.start()
+    await votes(field, victim)
   },
   /** What was cut off was acknowledged, and the node cannot know that by itself; the others can. */
   'lose-tail': async (field) => {
@@ -197,7 +216,8 @@ export const LONG_NEMESES = {
     )
     if (isBack.ok) return
     assertRefused(victim)
-    await takeOutAndJoinAgain(field, victim)
+    victim.process.start()
+    await votes(field, victim)
   },
   /** A member with nothing on its disk is somebody else, who may have the name once the member is taken out. */
   wipe: async (field) => {
@@ -225,7 +245,7 @@ export const LONG_NEMESES = {
 /** Nemeses for a cluster whose node `name` keeps its data on `disk`. */
 export function diskNemeses(disk: SmallDisk, name: string): Readonly<Record<string, Nemesis>> {
   return {
-    /** The disk of the leader is full for some seconds; the others go on without it, or through it. */
+    /** The disk of the leader is full for some seconds: it hands over, serves reads, and comes back by itself. */
     'fill-disk': async ({ nodes, random, ...field }) => {
       const { process } = nodes.get(name)
       await until(
@@ -240,10 +260,19 @@ export function diskNemeses(disk: SmallDisk, name: string): Readonly<Record<stri
       )
       field.mark('full disk')
       await disk.fill(random.below(64) * 1_024)
-      await field.pause(between(random, 3_000, 5_000))
+      await until(
+        `another node leads than ${name}`,
+        async () => (await nodes.leader()).name !== name || null,
+        READY_MS_MAX,
+      )
+      await field.pause(between(random, 1_000, 3_000))
+      const read = await call(`${process.url}/v1/config?consistency=stale`)
       await disk.empty()
-      // A node that could not write what it had to has ended, and is started again by whoever watches over it.
-      if (!process.isRunning) process.start()
+      if (read.status !== 200 || !process.isRunning) {
+        throw new Error(
+          `${name} did not live through a full disk:\n${process.output.slice(-2_000)}`,
+        )
+      }
       await process.ready(READY_MS_MAX)
     },
   }
@@ -285,25 +314,9 @@ async function othersHoldEverything({ nodes }: Field, victim: ChaosNode): Promis
   )
 }
 
-/** A node on damaged data ends by itself. */
-async function refuses(victim: ChaosNode): Promise<void> {
-  victim.process.output = ''
-  victim.process.start()
-  await until(`${victim.name} ends`, () => !victim.process.isRunning || null, READY_MS_MAX)
-  assertRefused(victim)
-}
-
 function assertRefused({ name, process }: ChaosNode): void {
   if (process.exitCode === 1 && process.output.includes('STORAGE_CORRUPT')) return
   throw new Error(`${name} did not say that its data is damaged:\n${process.output.slice(-2_000)}`)
-}
-
-/** What ERRORS.md says to do about a damaged node. */
-async function takeOutAndJoinAgain(field: Field, victim: ChaosNode): Promise<void> {
-  await takeOut(field, victim)
-  await emptyDirectory(victim.process.dataDir)
-  victim.process.start()
-  await votes(field, victim)
 }
 
 async function takeOut({ nodes }: Field, { name }: ChaosNode): Promise<void> {

@@ -46,8 +46,8 @@ export class Nodes {
   static async form(options: {
     readonly count: number
     readonly seed: number
-    readonly dataDirs?: Readonly<Record<string, string>>
-    readonly args?: readonly string[]
+    readonly dataDirs: Readonly<Record<string, string>>
+    readonly args: readonly string[]
   }): Promise<Nodes> {
     const dir = await mkdtemp(join(tmpdir(), 'raftway-chaos-'))
     const nodes = new Nodes(dir, options.seed)
@@ -160,8 +160,8 @@ export class Nodes {
 
   async #open(options: {
     readonly count: number
-    readonly dataDirs?: Readonly<Record<string, string>>
-    readonly args?: readonly string[]
+    readonly dataDirs: Readonly<Record<string, string>>
+    readonly args: readonly string[]
   }): Promise<void> {
     const names = Array.from({ length: options.count }, (_, i) => `n${i + 1}`)
     const places = await Promise.all(
@@ -175,7 +175,7 @@ export class Nodes {
     const join_ = places.map(({ frontPeer }) => `127.0.0.1:${frontPeer}`).join(',')
     const library = faketimeLibrary()
     for (const { name, api, peer, frontApi, frontPeer } of places) {
-      const dataDir = options.dataDirs?.[name] ?? join(this.dir, name)
+      const dataDir = options.dataDirs[name] ?? join(this.dir, name)
       await mkdir(dataDir, { recursive: true })
       const clock =
         library === null ? null : new FakeClock(join(this.dir, `${name}.clock`), library)
@@ -183,7 +183,7 @@ export class Nodes {
       const args = ['server', 'start', '--name', name, '--data-dir', dataDir]
       args.push('--api', `127.0.0.1:${api}`, '--advertise-api', `http://127.0.0.1:${frontApi}`)
       args.push('--peer', `127.0.0.1:${peer}`, '--advertise-peer', `127.0.0.1:${frontPeer}`)
-      args.push('--join', join_, '--expect', String(options.count), ...(options.args ?? []))
+      args.push('--join', join_, '--expect', String(options.count), ...options.args)
       const url = `http://127.0.0.1:${api}`
       this.all.push({
         name,

@@ -1,4 +1,5 @@
 import { createWriteStream } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -25,6 +26,10 @@ export type ChaosOptions = {
   /** Where every event of the history goes, one a line. */
   readonly historyFile?: string | undefined
   readonly dataDirs?: Readonly<Record<string, string>>
+  /** Further options of every node. */
+  readonly args?: readonly string[]
+  /** Where the last that every node wrote to its log goes, one file a node. */
+  readonly logsDir?: string | undefined
   /** Says what is going on. */
   readonly say: (line: string) => void
 }
@@ -59,12 +64,13 @@ export function availableNemeses(): Readonly<Record<string, Nemesis>> {
  */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const file = options.historyFile === undefined ? null : createWriteStream(options.historyFile)
-  const { count, seed, dataDirs } = { ...options, count: options.nodes }
-  const nodes = await Nodes.form({ count, seed, ...(dataDirs === undefined ? {} : { dataDirs }) })
+  const { seed, dataDirs = {}, args = [] } = options
+  const nodes = await Nodes.form({ count: options.nodes, seed, dataDirs, args })
   try {
     return await underLoad(nodes, options, (line) => file?.write(`${line}\n`))
   } finally {
     await nodes.close()
+    if (options.logsDir !== undefined) await keepLogs(nodes, options.logsDir)
     if (file !== null) await finished(file.end())
   }
 }
@@ -157,6 +163,13 @@ async function harm(
   }
 }
 
+async function keepLogs(nodes: Nodes, dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true })
+  for (const { name, process } of nodes.all) {
+    await writeFile(join(dir, `${name}.log`), process.output)
+  }
+}
+
 async function byNode<T>(
   nodes: Nodes,
   read: (url: string) => Promise<T>,
@@ -173,8 +186,10 @@ async function strayFiles(nodes: Nodes, revision: number): Promise<string[]> {
       until(
         `the definition files of ${name} are at revision ${revision}`,
         async () => {
-          const tree = await filesBelow(join(dataDir, 'definitions'))
-          return tree.get('REVISION')?.trim() === String(revision) ? tree : null
+          // The revision is written last: only what is read after it belongs to it.
+          const dir = join(dataDir, 'definitions')
+          const written = await readFile(join(dir, 'REVISION'), 'utf8')
+          return written.trim() === String(revision) ? filesBelow(dir) : null
         },
         RECOVERY_MS_MAX,
       ),

@@ -23,7 +23,7 @@ export type ConnectionOwner = {
 }
 
 /**
- * Frames over one stream of bytes. Writes of one turn of the event loop leave together; frames are delivered in order,
+ * Frames over one stream of bytes. Writes of one callback of the event loop leave together; frames are delivered in order,
  * each once; a damaged one ends the connection.
  */
 export class Connection {
@@ -151,13 +151,13 @@ export class Connection {
     }
   }
 
-  // One system call for everything that is sent in this turn. It is made in the check phase: whatever else is ready
-  // to be read now may have answers that share it.
+  // One system call for everything that is sent in one go. Consensus gathers a turn's work by itself before it sends; to
+  // wait for another turn here would add one to every hop.
   #cork(): void {
     if (this.#isCorked) return
     this.#isCorked = true
     this.#link.cork()
-    setImmediate(() => this.#uncork())
+    process.nextTick(() => this.#uncork())
   }
 
   #uncork(): void {

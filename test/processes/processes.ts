@@ -109,7 +109,9 @@ export class Process {
       env: { ...process.env, ...this.#env },
     })
     const take = (chunk: Buffer) => {
-      this.output = (this.output + chunk.toString()).slice(-200_000)
+      this.output += chunk.toString()
+      // A busy node writes much: what is old is cut off now and then, not with every line.
+      if (this.output.length > 400_000) this.output = this.output.slice(-200_000)
     }
     child.stdout.on('data', take)
     child.stderr.on('data', take)

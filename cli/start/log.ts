@@ -12,8 +12,8 @@ export const LOG_OPTION = {
   },
 } as const satisfies OptionSpecs
 
-/** Lines of one turn that are written together at the latest when they are so many bytes. */
-const LINES_BYTES_MAX = 8 * 1024
+/** Characters of lines that wait at most. */
+const LINES_CHARS_MAX = 8 * 1024
 
 /**
  * Lines of JSON on stderr. Those of one turn of the event loop are written in one go: a busy node audits every write,
@@ -21,12 +21,23 @@ const LINES_BYTES_MAX = 8 * 1024
  * written at once.
  */
 export function processLogger(level: string, base: Readonly<Record<string, string>>): Logger {
-  const destination = pino.destination({ fd: 2, sync: true, minLength: LINES_BYTES_MAX })
-  const flush = (): void => destination.flushSync()
+  const destination = pino.destination({ fd: 2, sync: true })
+  let lines = ''
+  const flush = (): void => {
+    const text = lines
+    lines = ''
+    if (text !== '') destination.write(text)
+  }
+  const gathered = {
+    write(line: string): void {
+      lines += line
+      if (lines.length > LINES_CHARS_MAX) flush()
+    },
+  }
   process.on('exit', flush)
   const logger = pino(
     { level, base: { ...base, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime },
-    destination,
+    gathered,
   )
   let isFlushing = false
   const flushSoon = (): void => {

@@ -1,6 +1,8 @@
 // Raftway against etcd, load by load: in each round first one and then the other, so that both meet the same machine.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Fleet } from '../../processes/processes.ts'
+import { call, until, type Fleet } from '../../processes/processes.ts'
 import { percentile, printFigure } from '../figures.ts'
 import { grpcClient, httpClient, puts, ranges, transactions, type Etcd } from './etcd.ts'
 import { runLoad, type Client, type LoadResult } from './load.ts'
@@ -61,6 +63,8 @@ type Side = {
   readonly pids: readonly number[]
   leaderAt(): Promise<number>
   open(at: number, load: Load): Promise<Client>
+  /** Resolves when nothing that was asked for is still to be done. */
+  settled(): Promise<unknown>
 }
 
 /** Prints one figure a load. `etcd` is null where it is not installed. */
@@ -72,10 +76,11 @@ export async function compare(fleet: Fleet, etcd: Etcd | null, pace: Pace): Prom
       leaderAt: async () => fleet.nodes.indexOf(await fleet.leader()),
       open: (at, { raftway }) =>
         raftwayClient(Number(new URL(fleet.nodes[at]?.url ?? '').port), raftway),
+      settled: () => filesWritten(fleet),
     },
   ]
   if (etcd !== null) {
-    const base = { pids: etcd.pids, leaderAt: () => etcd.leaderAt() }
+    const base = { pids: etcd.pids, leaderAt: () => etcd.leaderAt(), settled: () => pause(0) }
     const port = (at: number) => etcd.ports[at] ?? 0
     sides.push(
       { ...base, name: 'etcd', open: (at, load) => httpClient(port(at), load.etcd) },
@@ -91,11 +96,27 @@ export async function compare(fleet: Fleet, etcd: Etcd | null, pace: Pace): Prom
     for (let round = 0; round < pace.rounds; round++) {
       for (const side of sides) {
         results.get(side.name)?.push(await measure(side, load, pace.roundMs))
+        await side.settled()
         await pause(SETTLE_MS)
       }
     }
     report(title, load, results)
   }
+}
+
+/** Definition files follow the state: those of one side are not written while the other is measured. */
+async function filesWritten(fleet: Fleet): Promise<void> {
+  const { body } = await call(`${fleet.nodes[0]?.url ?? ''}/v1/cluster`)
+  const shown = ({ dataDir }: { readonly dataDir: string }) =>
+    readFile(join(dataDir, 'definitions', 'REVISION'), 'utf8')
+  await until(
+    'the definition files',
+    async () => {
+      const revisions = await Promise.all(fleet.nodes.map(shown))
+      return revisions.every((text) => Number(text) >= Number(body['revision'])) ? true : null
+    },
+    120_000,
+  )
 }
 
 function titleOf({ name, via, clients }: Load): string {

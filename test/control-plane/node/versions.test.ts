@@ -188,3 +188,33 @@ test('an entry of a later version stops the node, and stays for the program that
   await after.transport.close()
   await after.store.close()
 })
+
+test('a snapshot of a later version stops the node: it would be sent again and again', async () => {
+  await found(1, NOW)
+  const [one] = running as [TestNode]
+  const { self } = one.node
+  const source = await TestNode.prepare(dir, 'source', 0, 'source', { release: LATER })
+  const confState = {
+    voters: [self.id],
+    learners: [],
+    votersOutgoing: [],
+    learnersNext: [],
+    autoLeave: false,
+  }
+  const identity = { clusterId: one.node.identity.clusterId, nodeId: source.self.id }
+  await source.store.bootstrap({ identity, confState, members: [self] })
+  await source.store.apply({
+    appliedIndex: 500,
+    appliedTerm: 9,
+    confState,
+    records: [{ type: 'feature-level', level: LATER.featureLevel }],
+  })
+  const snapshot = await source.store.openSnapshot()
+  const message = { from: source.self.id, to: self.id, term: 9, snapshot: snapshot.meta }
+  const taken = one.node.onSnapshot({ type: 'snap', ...message }, snapshot.chunks())
+  await expect(taken).rejects.toMatchObject({ code: 'VERSION_TOO_OLD' })
+  expect(one.fatal).toMatchObject({ code: 'VERSION_TOO_OLD' })
+  await snapshot.close()
+  await source.transport.close()
+  await source.store.close()
+})

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import type { IncomingSnapshot, OutgoingSnapshot } from '../../../control-plane/ports.ts'
 import { ReplicatedState } from '../../../control-plane/state-machine/state.ts'
 import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
+import { OWN_RELEASE } from '../../../shared/features.ts'
 import { SNAPSHOT_CHUNK_BYTES } from '../../../shared/limits.ts'
 import { api, del, put, upstream, write } from '../state-machine/samples.ts'
 import {
@@ -256,3 +257,31 @@ function flipped(chunk: Uint8Array): Uint8Array {
   copy[chunk.length >> 1] = (copy[chunk.length >> 1] ?? 0) ^ 4
   return copy
 }
+
+test('the level of features travels with the state, and one that is not known here is refused as such', async () => {
+  for (const [level, isKnown] of [
+    [OWN_RELEASE.featureLevel, true],
+    [OWN_RELEASE.featureLevel + 1, false],
+  ] as const) {
+    const { applying } = await source()
+    await applying.store.apply({
+      appliedIndex: 4,
+      appliedTerm: 1,
+      confState: CONF_STATE,
+      records: [{ type: 'feature-level', level }],
+    })
+    const snapshot = await applying.store.openSnapshot()
+    const store = await openStore(await temporaryDirectory())
+    const incoming = await stage(store, snapshot.meta, await collect(snapshot))
+    const finished = incoming.finish().then(
+      () => null,
+      (error: unknown) => error,
+    )
+    expect(await finished).toEqual(
+      isKnown ? null : expect.objectContaining({ code: 'VERSION_TOO_OLD' }),
+    )
+    if (!isKnown) continue
+    const restored = await store.installSnapshot(incoming, { ...HARD_STATE, commit: 4 })
+    expect(restored.featureLevel).toBe(level)
+  }
+})

@@ -1,8 +1,9 @@
-// npm run mutants -- [--only NAME]... [--random N [--seed S]] [--jobs J] [--within SECONDS] [--list]
+// npm run mutants -- [--only NAME]... [--random N [--seed S]] [--suite FILE]... [--jobs J] [--within SECONDS] [--list]
 //
 // Puts one deliberate fault at a time into a copy of the tree and requires that a test fails, by its name: a fault that
 // no test notices is a hole in the proof. Exit codes: 0 every mutant was noticed, 1 one was not (or the tests fail
 // without any), 2 usage. `--within` begins no further mutant after that time, and says which were left out.
+// `--suite` asks other test files than those of the catalogue: whether the simulation alone notices, say.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -57,6 +58,7 @@ function readOptions(): Options | string {
         seed: { type: 'string' },
         jobs: { type: 'string', default: '1' },
         within: { type: 'string' },
+        suite: { type: 'string', multiple: true },
         list: { type: 'boolean', default: false },
       },
     }).values
@@ -77,6 +79,8 @@ function readOptions(): Options | string {
     console.log(`seed ${seed}`)
     chosen = choose(chosen, count, new Random(seed))
   }
+  const { suite: suites } = values
+  if (suites !== undefined) chosen = chosen.map((mutant) => ({ ...mutant, suites }))
   return { chosen, jobs, withinMs: within * 1_000, isListing: values.list }
 }
 

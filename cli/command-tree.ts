@@ -22,6 +22,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   explain: async () => (await import('./commands/explain.ts')).EXPLAIN_COMMANDS,
   cluster: async () => (await import('./commands/cluster.ts')).CLUSTER_COMMANDS,
   snapshot: async () => (await import('./commands/snapshot.ts')).SNAPSHOT_COMMANDS,
+  token: async () => (await import('./commands/token.ts')).TOKEN_COMMANDS,
+  secret: async () => (await import('./commands/secret.ts')).SECRET_COMMANDS,
   gateways: async () => (await import('./commands/gateways.ts')).GATEWAYS_COMMANDS,
   watch: async () => (await import('./commands/watch.ts')).WATCH_COMMANDS,
   version: async () => (await import('./commands/version.ts')).VERSION_COMMANDS,
@@ -33,6 +35,8 @@ export const GROUPS: Readonly<Record<string, string>> = {
   server: 'Run a control-plane node',
   gateway: 'Run a gateway',
   cluster: 'See and change the control plane',
+  token: 'Say who may call the API',
+  secret: 'Keep sealed values sealed',
   snapshot: 'Back up, check and restore',
 }
 

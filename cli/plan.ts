@@ -1,5 +1,6 @@
 import { canonicalJson } from '../shared/canonical-json.ts'
 import { definitionKey } from '../shared/changes.ts'
+import { isAccessKind, kindOf } from '../shared/definitions/kinds.ts'
 
 /** A definition as far as comparing goes: from a file or from a node. */
 export type Comparable = {
@@ -37,7 +38,7 @@ export function planChanges(
     return { change, kind, name, before, after }
   })
   if (!options.prune) return plan
-  const surplus = [...left.values()].map((before): PlannedChange => ({
+  const surplus = [...left.values()].filter(isPruned).map((before): PlannedChange => ({
     change: 'deleted',
     kind: before.kind,
     name: before.name,
@@ -45,6 +46,12 @@ export function planChanges(
     after: null,
   }))
   return [...plan, ...surplus]
+}
+
+/** Who may do what is never deleted by leaving it out. */
+function isPruned({ kind }: Comparable): boolean {
+  const known = kindOf(kind)
+  return known === null || !isAccessKind(known)
 }
 
 /** The members that users write, without the numbers that the cluster gives. No labels and none given are the same. */

@@ -1,6 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import { describeError, RaftwayError } from '../shared/errors.ts'
 import { OWN_RELEASE } from '../shared/features.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -91,6 +92,7 @@ class ServerProcess {
   readonly #options: CheckedServerOptions
   readonly #logger: Logger
   readonly #announceToken: (token: string) => void
+  readonly #sealKeys: SealKeys
   readonly #store: NodeStore
   readonly #space: DiskSpace
   /** Who this node was, if it has lost its data. */
@@ -111,7 +113,7 @@ class ServerProcess {
 
   constructor(
     options: CheckedServerOptions,
-    { logger, announceToken = () => {} }: ServerOptions,
+    { logger, announceToken = () => {}, sealKeys = [] }: ServerOptions,
     disk: OpenedStore & { readonly space: DiskSpace },
   ) {
     const { store, space, lost } = disk
@@ -119,6 +121,7 @@ class ServerProcess {
     this.#space = space
     this.#options = options
     this.#announceToken = announceToken
+    this.#sealKeys = sealKeys
     this.#logger = logger
     this.#store = store
     const release = OWN_RELEASE
@@ -155,6 +158,7 @@ class ServerProcess {
         logger: this.#logger,
         version: VERSION,
         electionMs: this.#options.electionMs,
+        sealKeys: this.#sealKeys,
         access: {
           isOpen: !needsTokens(this.#options),
           isLoopback: isLoopbackOnly(this.#options),

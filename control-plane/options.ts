@@ -8,6 +8,7 @@ import {
   TOKEN_CHARS_MAX,
 } from '../shared/limits.ts'
 import { nameSchema } from '../shared/definitions/common.ts'
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import type { Logger } from '../shared/logger.ts'
 
 const endpointSchema = z.strictObject({ host: z.string().min(1), port: z.int().min(0).max(65_535) })
@@ -104,6 +105,8 @@ const WILDCARDS = ['0.0.0.0', '::', '[::]']
 /** Settings of one node. Times are milliseconds; port 0 picks a free one. */
 export type ServerOptions = z.input<typeof optionsSchema> & {
   readonly logger: Logger
+  /** What seals secrets in definitions; left out, such definitions are refused. */
+  readonly sealKeys?: SealKeys
   /** Told the first admin's token by the leader that makes it, once; left out, it is told to nobody. */
   readonly announceToken?: (token: string) => void
 }
@@ -157,7 +160,7 @@ export function checkServerOptions(
 ):
   | { readonly ok: true; readonly options: CheckedServerOptions }
   | { readonly ok: false; readonly issues: readonly string[] } {
-  const { logger: _logger, announceToken: _announce, ...plain } = options
+  const { logger: _logger, announceToken: _announce, sealKeys: _keys, ...plain } = options
   const parsed = optionsSchema.safeParse(plain)
   if (parsed.success) return { ok: true, options: parsed.data }
   return {

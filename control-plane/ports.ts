@@ -47,6 +47,9 @@ export type Origin = {
   readonly address: string
 }
 
+/** An operation as it is asked for: a put that would change nothing may be left out. */
+export type AskedOperation = Operation & { readonly ifChanged?: true }
+
 export type WriteCommand = {
   readonly type: 'write'
   /** Idempotency key: a command with a key that was applied before changes nothing and gives the first result. */
@@ -185,7 +188,7 @@ export type WriteRequest = {
   readonly origin?: Origin
   readonly message: string | null
   readonly action:
-    | { readonly type: 'operations'; readonly operations: readonly Operation[] }
+    | { readonly type: 'operations'; readonly operations: readonly AskedOperation[] }
     /** Replace the whole config; what is not named is deleted; what does not differ is left alone. */
     | { readonly type: 'replace'; readonly definitions: readonly DefinitionInput[] }
     /** Become what the config was at a revision. */

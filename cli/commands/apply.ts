@@ -1,4 +1,5 @@
 import { OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
+import { definitionKey } from '../../shared/changes.ts'
 import { configAnswer, writeAnswer, type WriteAnswer } from '../answers.ts'
 import { CONTROL_OPTION, OUTPUT_OPTION, withClient } from '../client-options.ts'
 import type { Call, ControlClient } from '../client.ts'
@@ -11,6 +12,7 @@ import { countWords, printJson } from '../output.ts'
 import { planChanges, userPart, type PlannedChange } from '../plan.ts'
 import { colours } from '../render/colour.ts'
 import { printable } from '../render/table.ts'
+import { holdsPlainSecret, withoutSecrets } from '../secrets.ts'
 import { reportRollout, WAIT_OPTIONS, writeAndWait, type WaitArguments } from '../rollout.ts'
 
 type ApplyArguments = WaitArguments & {
@@ -59,16 +61,24 @@ async function apply(
   args: ApplyArguments,
 ): Promise<ExitCode> {
   const standing = await context.client.call({ method: 'GET', path: '/v1/config' }, configAnswer)
-  const wanted = loaded.map(({ definition }) => definition)
+  const given = loaded.map(({ definition }) => definition)
+  const wanted = withoutSecrets(given, standing.definitions)
   const plan = planChanges(wanted, standing.definitions, { prune: args.prune === true })
-  const changing = plan.filter(({ change }) => change !== 'unchanged')
+  // Whether a secret differs is known to the nodes alone.
+  const mayChange = (at: number): boolean => {
+    const definition = given[at]
+    return (
+      plan[at]?.change !== 'unchanged' || (definition !== undefined && holdsPlainSecret(definition))
+    )
+  }
+  const changing = plan.filter((_, at) => mayChange(at))
   const report = { plan, args, terminal: context.terminal }
   if (changing.length === 0) {
     checkGuard(args['if-revision'], standing.revision)
     printReport({ ...report, answer: { revision: standing.revision } })
     return EXIT.ok
   }
-  const sent = loaded.filter((_, at) => args.prune === true || plan[at]?.change !== 'unchanged')
+  const sent = loaded.filter((_, at) => args.prune === true || mayChange(at))
   if (sent.length > OPERATIONS_PER_TRANSACTION_MAX) {
     const most = `${OPERATIONS_PER_TRANSACTION_MAX} (OPERATIONS_PER_TRANSACTION_MAX)`
     throw new UsageError(`${sent.length} definitions are more than one transaction takes: ${most}`)
@@ -78,7 +88,7 @@ async function apply(
     const answer = await writeAndWait(context, call, args)
     // The revision that a dry run would make does not stand.
     const revision = args['dry-run'] === true ? standing.revision : answer.revision
-    printReport({ ...report, answer: { ...answer, revision } })
+    printReport({ ...report, plan: asWritten(plan, answer), answer: { ...answer, revision } })
     return reportRollout(answer.rollout, context.terminal)
   } catch (error) {
     throw withPlaces(error, sent)
@@ -96,8 +106,22 @@ function writeCall(sent: readonly LoadedDefinition[], args: ApplyArguments): Cal
   if (args.prune === true) {
     return { method: 'PUT', path: '/v1/config', query, body: { definitions, ...common } }
   }
-  const operations = definitions.map((definition) => ({ op: 'put', ...definition }))
+  const operations = definitions.map((definition) => ({
+    op: 'put',
+    ...definition,
+    ...(holdsPlainSecret(definition) ? { ifChanged: true } : {}),
+  }))
   return { method: 'POST', path: '/v1/transactions', query, body: { operations, ...common } }
+}
+
+/** What was planned as unchanged, but for a secret that only a node could compare, is what the node says. */
+function asWritten(plan: readonly PlannedChange[], answer: WriteAnswer): readonly PlannedChange[] {
+  const written = new Set((answer.results ?? []).map(({ kind, name }) => definitionKey(kind, name)))
+  return plan.map((each) =>
+    each.change === 'unchanged' && written.has(definitionKey(each.kind, each.name))
+      ? { ...each, change: 'changed' }
+      : each,
+  )
 }
 
 function checkGuard(ifRevision: number | undefined, revision: number): void {

@@ -149,11 +149,12 @@ export const EXPORT_COMMANDS = [
 ]
 
 type ListQuery = {
-  readonly label: readonly string[] | undefined
-  readonly consistency: string | undefined
+  readonly label?: readonly string[] | undefined
+  readonly consistency?: string | undefined
 }
 
-async function listAll(
+/** Every definition of a kind, page by page. */
+export async function listAll(
   client: ControlClient,
   kind: Kind,
   query: ListQuery,

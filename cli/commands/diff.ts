@@ -9,6 +9,7 @@ import { FILE_OPTION } from '../file-option.ts'
 import { countWords, printJson } from '../output.ts'
 import { planChanges, userPart, type Comparable } from '../plan.ts'
 import { colours } from '../render/colour.ts'
+import { holdsPlainSecret, withoutSecrets } from '../secrets.ts'
 import { renderDifference, type DefinitionDifference } from '../render/definition-diff.ts'
 import { readRevision } from './history.ts'
 
@@ -65,7 +66,10 @@ async function againstFiles(
 ): Promise<Differences> {
   const loaded = await loadDefinitions(input.file, terminal)
   const standing = await client.call({ method: 'GET', path: '/v1/config' }, configAnswer)
-  const wanted = loaded.map(({ definition }) => definition)
+  const given = loaded.map(({ definition }) => definition)
+  const wanted = withoutSecrets(given, standing.definitions)
+  if (given.some(holdsPlainSecret))
+    terminal.say('secrets that the files hold in plain text are not compared')
   const ops = { created: 'added', changed: 'changed', deleted: 'removed' } as const
   const changes = planChanges(wanted, standing.definitions, input).flatMap(
     ({ change, kind, name, before, after }): readonly DefinitionDifference[] =>

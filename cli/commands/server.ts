@@ -17,6 +17,7 @@ import { boundHeap } from '../start/heap.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
+import { readSealKeyOption, SEAL_KEY_OPTION } from '../start/seal-key.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
 import { readTlsOptions, TLS_OPTIONS } from '../start/tls-options.ts'
 
@@ -60,6 +61,7 @@ const START = defineCommand({
       describe: 'whether calls need a token; default on, and off where only this machine gets in',
     },
     insecure: { type: 'boolean', describe: 'run in ways that are not safe in a network' },
+    ...SEAL_KEY_OPTION,
     'open-metrics': { type: 'boolean', describe: '/metrics needs no token' },
     ...TLS_OPTIONS,
     'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
@@ -115,6 +117,7 @@ const START = defineCommand({
       healCorrupt: args['heal-corrupt'] === 'on',
       diskReserveBytes: readByteSize('--disk-reserve', args['disk-reserve']),
       logger,
+      sealKeys: await readSealKeyOption(args['seal-key'], terminal.env),
       announceToken: (token: string) => terminal.out(`bootstrap admin token: ${token}\n`),
     }
     const { startServer } = await import('../../control-plane/main.ts')

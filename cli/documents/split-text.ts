@@ -1,6 +1,7 @@
 import { LineCounter, parseAllDocuments } from 'yaml'
 import { describeError } from '../../shared/errors.ts'
 import { findJsonFault } from '../../shared/json-fault.ts'
+import { withoutSource } from '../../shared/yaml-message.ts'
 import type { PlacedIssue } from '../failures.ts'
 import { placeAt, positionsIn } from './positions.ts'
 import type { InputText } from './read-files.ts'
@@ -70,7 +71,11 @@ function splitYaml({ file, text }: InputText): SplitText {
   const issues: PlacedIssue[] = []
   documents.forEach((document, at) => {
     for (const { message, pos } of document.errors) {
-      issues.push({ place: placeAt(file, pos[0], lines), path: '', message })
+      issues.push({
+        place: placeAt(file, pos[0], lines),
+        path: '',
+        message: withoutSource(message),
+      })
     }
     if (document.errors.length > 0) return
     try {
@@ -79,7 +84,7 @@ function splitYaml({ file, text }: InputText): SplitText {
     } catch (error) {
       // An alias without its anchor, or aliases that unfold beyond reason.
       const place = placeAt(file, document.range[0], lines)
-      issues.push({ place, path: '', message: describeError(error) })
+      issues.push({ place, path: '', message: withoutSource(describeError(error)) })
     }
   })
   return { candidates, issues }

@@ -20,6 +20,7 @@ import { HotRequest } from './hot-request.ts'
 import { HotResponse } from './hot-response.ts'
 import { asApiError, logFailure, problemOf, sendProblem } from './problem.ts'
 import { snapshotCalls } from './snapshot.ts'
+import { resealCalls } from './reseal.ts'
 import { transactionCalls } from './transactions.ts'
 import { watchCalls } from './watch.ts'
 
@@ -44,6 +45,7 @@ export function apiCalls(api: ApiContext): Call[] {
     ...explainCalls(api),
     ...enrolmentCalls(api),
     ...snapshotCalls(api),
+    ...resealCalls(api),
     ...healthCalls(api),
   ]
 }

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { LineCounter, parseDocument } from 'yaml'
 import { describeError, RaftwayError, type Issue } from '../../shared/errors.ts'
 import { BODY_DEPTH_MAX, ISSUES_MAX, YAML_BODY_BYTES_MAX } from '../../shared/limits.ts'
+import { withoutSource } from '../../shared/yaml-message.ts'
 import { findJsonFault } from '../../shared/json-fault.ts'
 
 export type BodySyntax = 'json' | 'yaml'
@@ -103,7 +104,7 @@ function parseYaml(text: string, bytes: number): unknown {
       throw malformed(
         document.errors.slice(0, ISSUES_MAX).map((error) => {
           const { line, col } = lineCounter.linePos(error.pos[0])
-          return { line, column: col, message: error.message }
+          return { line, column: col, message: withoutSource(error.message) }
         }),
       )
     }
@@ -114,7 +115,9 @@ function parseYaml(text: string, bytes: number): unknown {
     if (error instanceof RaftwayError) throw error
     // An alias without an anchor or too many of them, and nesting that exhausts the parser's stack.
     const detail =
-      error instanceof RangeError ? 'The body is nested too deeply.' : describeError(error)
+      error instanceof RangeError
+        ? 'The body is nested too deeply.'
+        : withoutSource(describeError(error))
     throw new RaftwayError('MALFORMED_BODY', detail, { issues: [{ path: '', message: detail }] })
   }
 }

@@ -7,6 +7,7 @@ import type { ApiContext } from './context.ts'
 import { Envelope } from './envelope.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
+import { sealAll } from './sealing.ts'
 import { shownTo } from './shown.ts'
 import { inSlices, manyWritten, takeDefinition } from './transactions.ts'
 import type { WritePlan } from './carry-out-write.ts'
@@ -24,7 +25,8 @@ export function configCalls(api: ApiContext): Call[] {
         },
         put: {
           need: { right: 'replace' },
-          handle: (request, response) => runWrite(api, request, response, planReplacement),
+          handle: (request, response) =>
+            runWrite(api, request, response, (body) => planReplacement(api, body)),
         },
       },
     },
@@ -49,7 +51,7 @@ async function getConfig(api: ApiContext, request: Request, response: Response):
 /** What `GET /v1/config` answers can be put back as it is, so its further members are known here. */
 const REPLACEMENT_MEMBERS = ['definitions', 'message', 'ifConfigRevision', 'revision', 'hash']
 
-async function planReplacement(body: unknown): Promise<WritePlan> {
+async function planReplacement(api: ApiContext, body: unknown): Promise<WritePlan> {
   const envelope = new Envelope(body, REPLACEMENT_MEMBERS)
   const range = { min: 0, max: OPERATIONS_PER_TRANSACTION_MAX }
   const given = envelope.array('definitions', range)
@@ -61,8 +63,9 @@ async function planReplacement(body: unknown): Promise<WritePlan> {
     if (definition !== null) definitions.push(definition)
   })
   envelope.finish('INVALID_DEFINITION')
+  const sealed = await sealAll(api, definitions, (at) => `definitions.${at}`)
   return {
-    action: { type: 'replace', definitions },
+    action: { type: 'replace', definitions: sealed },
     message,
     ifConfigRevision,
     answer: manyWritten,

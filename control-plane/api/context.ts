@@ -1,3 +1,4 @@
+import type { SealKeys } from '../../shared/definitions/seal.ts'
 import type { Logger } from '../../shared/logger.ts'
 import {
   API_BODY_BYTES_MAX,
@@ -29,6 +30,8 @@ export type ApiContext = {
   readonly gate: Gate
   /** Null without TLS. */
   readonly desk: CertificateDesk | null
+  /** What seals secrets; empty where none can be written. */
+  readonly sealKeys: SealKeys
   readonly hub: WatchHub
   readonly gateways: GatewayRegistry
   readonly rollouts: RolloutBoard

@@ -12,6 +12,7 @@ import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 import { readGuard, type Guard } from './write-options.ts'
 import type { WritePlan } from './carry-out-write.ts'
+import { sealAll } from './sealing.ts'
 import { runWrite } from './writes.ts'
 
 /** `/v1/apis/{name}` and the same for every other kind. */
@@ -67,7 +68,7 @@ function putDefinition(
       const detail = `${kind} ${name} is not valid; nothing was changed.`
       throw new RaftwayError('INVALID_DEFINITION', detail, { issues: parsed.issues })
     }
-    const definition = parsed.value
+    const [definition = parsed.value] = await sealAll(api, [parsed.value], () => '')
     const ifRevision = await revisionOf(api, guard, kind, name)
     return {
       action: { type: 'operations', operations: [{ op: 'put', definition, ifRevision }] },

@@ -1,3 +1,5 @@
+import type { DefinitionChange } from '../../shared/changes.ts'
+import { redact } from '../../shared/definitions/redact.ts'
 import type { WatchLine } from '../../shared/watch-protocol.ts'
 import type { AppliedChange } from '../ports.ts'
 
@@ -6,6 +8,28 @@ export type EncodedChange = {
   readonly revision: number
   readonly hash: string
   readonly line: Buffer
+  /** For those who may not see secrets, sealed as they are: the same bytes where there are none. */
+  readonly redacted: Buffer
+}
+
+/** Encodes a change once, for whoever watches. */
+export function encodeChange(change: {
+  readonly revision: number
+  readonly hash: string
+  readonly changes: readonly DefinitionChange[]
+}): EncodedChange {
+  const { revision, hash, changes } = change
+  const line = encodeLine({ type: 'change', revision, hash, changes })
+  const shown = changes.map(redactChange)
+  const isSame = shown.every((each, at) => each === changes[at])
+  const redacted = isSame ? line : encodeLine({ type: 'change', revision, hash, changes: shown })
+  return { revision, hash, line, redacted }
+}
+
+function redactChange(change: DefinitionChange): DefinitionChange {
+  if (change.op === 'delete') return change
+  const definition = redact(change.definition)
+  return definition === change.definition ? change : { op: 'put', definition }
 }
 
 /** A revision and the config hash after it. */
@@ -48,11 +72,9 @@ export class RecentChanges {
   }
 
   push(change: AppliedChange): EncodedChange {
-    const { revision, hash, changes } = change
-    const line = encodeLine({ type: 'change', revision, hash, changes })
-    const entry = { revision, hash, line }
+    const entry = encodeChange(change)
     this.#entries.push(entry)
-    this.#bytes += line.length
+    this.#bytes += entry.line.length
     this.#evict()
     return entry
   }

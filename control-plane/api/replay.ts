@@ -2,7 +2,7 @@ import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
 import type { HistoryChange, HistoryRecord, StateReader } from '../ports.ts'
-import { encodeLine, type ConfigPoint, type EncodedChange } from './recent-changes.ts'
+import { encodeChange, type ConfigPoint, type EncodedChange } from './recent-changes.ts'
 
 /** What to replay; `revisionsAtOnce` are read from disk in one go. */
 export type ReplayRange = {
@@ -40,7 +40,7 @@ export async function* replay(
     const { revision } = record
     const hash = sum.toHex()
     const changes = record.changes.map(asChange)
-    yield { revision, hash, line: encodeLine({ type: 'change', revision, hash, changes }) }
+    yield encodeChange({ revision, hash, changes })
   }
 }
 

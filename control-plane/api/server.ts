@@ -16,6 +16,7 @@ import {
   API_REQUEST_MS_MAX,
   ELECTION_MS_DEFAULT,
 } from '../../shared/limits.ts'
+import type { SealKeys } from '../../shared/definitions/seal.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type { ControlPlane } from '../ports.ts'
@@ -55,6 +56,8 @@ export type ApiOptions = {
   readonly desk?: CertificateDesk
   /** Left out: plain HTTP. */
   readonly tls?: ApiTls
+  /** What seals secrets; left out, definitions with secrets are refused. */
+  readonly sealKeys?: SealKeys
 }
 
 /** A node's HTTP API while it listens. */
@@ -162,6 +165,7 @@ function createRoom(options: ApiOptions): Room {
     patienceMs,
     gate,
     desk: options.desk ?? null,
+    sealKeys: options.sealKeys ?? [],
     hub,
     gateways,
     rollouts,

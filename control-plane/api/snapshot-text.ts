@@ -1,6 +1,10 @@
 import type { Definition } from '../../shared/definitions/kinds.ts'
+import { redact } from '../../shared/definitions/redact.ts'
 import { SNAPSHOT_TEXT_BYTES_MAX } from '../../shared/limits.ts'
 import type { StateReader } from '../ports.ts'
+
+/** What a watch shows of secrets: the sealed form, for gateways that hold the key, or that there is one. */
+export type WatchView = 'sealed' | 'redacted'
 
 /** Text encoded between two looks at other work. */
 const CHUNK_CHARS = 64 * 1024
@@ -11,6 +15,7 @@ const CHUNK_CHARS = 64 * 1024
  * cost one encoding.
  */
 export class SnapshotText {
+  readonly view: WatchView
   readonly revision: number
   readonly hash: string
   readonly count: number
@@ -20,10 +25,12 @@ export class SnapshotText {
   #kept: (Buffer | undefined)[] | null = []
   #keptBytes = 0
 
-  constructor(state: StateReader) {
+  constructor(state: StateReader, view: WatchView) {
+    this.view = view
     this.revision = state.revision
     this.hash = state.hash
-    this.#definitions = state.list()
+    const definitions = state.list()
+    this.#definitions = view === 'sealed' ? definitions : definitions.map(redact)
     this.count = this.#definitions.length
   }
 

@@ -3,12 +3,14 @@ import { nameSchema } from '../../shared/definitions/common.ts'
 import { parseDefinition, unknownField } from '../../shared/definitions/parse.ts'
 import { OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
 import { suggest } from '../../shared/suggest.ts'
-import type { Operation, WriteAnswer } from '../ports.ts'
+import { mayHoldSecrets } from '../access/seal-definition.ts'
+import type { AskedOperation, Operation, WriteAnswer } from '../ports.ts'
 import { otherWork, type Answer } from './answer.ts'
 import type { HotCall } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Envelope, isRevision } from './envelope.ts'
 import type { WritePlan } from './carry-out-write.ts'
+import { sealAll } from './sealing.ts'
 import { runWrite } from './writes.ts'
 
 /** `POST /v1/transactions`: all or nothing, one revision. */
@@ -19,7 +21,8 @@ export function transactionCalls(api: ApiContext): HotCall[] {
       methods: {
         post: {
           need: { right: 'write' },
-          handle: (request, response) => runWrite(api, request, response, planTransaction),
+          handle: (request, response) =>
+            runWrite(api, request, response, (body) => planTransaction(api, body)),
         },
       },
     },
@@ -61,39 +64,72 @@ export function takeDefinition(
   return null
 }
 
-async function planTransaction(body: unknown): Promise<WritePlan> {
+async function planTransaction(api: ApiContext, body: unknown): Promise<WritePlan> {
   const envelope = new Envelope(body, ['operations', 'message', 'ifConfigRevision'])
   const range = { min: 1, max: OPERATIONS_PER_TRANSACTION_MAX }
   const given = envelope.array('operations', range)
   const message = envelope.message()
   const ifConfigRevision = envelope.revision('ifConfigRevision')
-  const operations: Operation[] = []
+  const operations: AskedOperation[] = []
   await inSlices(given, (input, at) => {
     const operation = takeOperation(envelope, input, `operations.${at}`)
     if (operation !== null) operations.push(operation)
   })
   envelope.finish('INVALID_DEFINITION')
   return {
-    action: { type: 'operations', operations },
+    action: { type: 'operations', operations: await withSealed(api, operations) },
     message,
     ifConfigRevision,
     answer: manyWritten,
   }
 }
 
-function takeOperation(envelope: Envelope, input: unknown, at: string): Operation | null {
+/** The same operations, their secrets sealed. */
+async function withSealed(
+  api: ApiContext,
+  operations: readonly AskedOperation[],
+): Promise<readonly AskedOperation[]> {
+  const isSecret = (each: AskedOperation): boolean =>
+    each.op === 'put' && mayHoldSecrets(each.definition)
+  if (!operations.some(isSecret)) return operations
+  const places = [...operations.keys()].filter((at) => operations[at]?.op === 'put')
+  const definitions = places.flatMap((at) => {
+    const operation = operations[at]
+    return operation?.op === 'put' ? [operation.definition] : []
+  })
+  const sealed = await sealAll(api, definitions, (at) => `operations.${places[at] ?? 0}`)
+  const byPlace = new Map(places.map((place, at) => [place, sealed[at]]))
+  return operations.map((operation, at) => {
+    const definition = byPlace.get(at)
+    return operation.op === 'delete' || definition === undefined
+      ? operation
+      : { ...operation, definition }
+  })
+}
+
+function takeOperation(envelope: Envelope, input: unknown, at: string): AskedOperation | null {
   if (input === null || typeof input !== 'object' || Array.isArray(input)) {
     envelope.issue(at, 'must be an object with op, kind and name')
     return null
   }
-  const { op, ifRevision = null, ...rest } = input as Readonly<Record<string, unknown>>
+  const {
+    op,
+    ifRevision = null,
+    ifChanged = false,
+    ...rest
+  } = input as Readonly<Record<string, unknown>>
   if (ifRevision !== null && !isRevision(ifRevision)) {
     envelope.issue(`${at}.ifRevision`, 'must be a revision: an integer from 0')
     return null
   }
+  if (typeof ifChanged !== 'boolean' || (ifChanged && op !== 'put')) {
+    envelope.issue(`${at}.ifChanged`, 'must be true or false, and is for puts')
+    return null
+  }
   if (op === 'put') {
     const definition = takeDefinition(envelope, rest, at)
-    return definition === null ? null : { op, definition, ifRevision }
+    const asked = ifChanged ? { ifChanged } : {}
+    return definition === null ? null : { op, definition, ifRevision, ...asked }
   }
   if (op === 'delete') return takeDelete(envelope, { rest, ifRevision, at })
   envelope.issue(`${at}.op`, op === undefined ? 'is required' : 'must be put or delete')

@@ -1,3 +1,4 @@
+import { KIND_NAMES, secretPathsOf } from '../../shared/definitions/kinds.ts'
 import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
@@ -5,7 +6,7 @@ import type { ControlPlane, StateReader } from '../ports.ts'
 import type { ApiBounds } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { encodeLine, RecentChanges } from './recent-changes.ts'
-import { SnapshotText } from './snapshot-text.ts'
+import { SnapshotText, type WatchView } from './snapshot-text.ts'
 import { Watcher, type WatchSink, type WatchSource, type WatchStart } from './watcher.ts'
 
 export type WatchHubOptions = {
@@ -18,6 +19,8 @@ export type WatchHubOptions = {
 
 /** How long a snapshot's text is kept after its last reader: gateways that start together do not do so to the tick. */
 const SNAPSHOT_KEPT_MS = 1_000
+
+const SECRET_KINDS = KIND_NAMES.filter((kind) => secretPathsOf(kind).length > 0)
 
 type Shared = { readonly snapshot: SnapshotText; readers: number; endExpiry: () => void }
 
@@ -37,8 +40,8 @@ export class WatchHub implements WatchSource {
     this.recent = new RecentChanges({ revision, hash }, bounds.recentChangesBytesMax)
     this.#stops = [
       plane.onApplied((change) => {
-        const { line, revision: applied } = this.recent.push(change)
-        for (const watcher of this.#live) watcher.deliver(line, applied)
+        const encoded = this.recent.push(change)
+        for (const watcher of this.#live) watcher.deliver(encoded)
       }),
       plane.onReset(() => this.#reset()),
       // Twice as often as promised: a timer that is late must not break the promise.
@@ -84,9 +87,21 @@ export class WatchHub implements WatchSource {
     throw new RaftwayError('OVERLOADED', detail)
   }
 
-  /** Makes a response whose head was sent a watch, until either side ends it. */
+  /**
+   * Makes a response whose head was sent a watch, until either side ends it. What is sent is what is hashed, sealed
+   * secrets included: for gateways.
+   */
   open(sink: WatchSink, from: WatchStart): Pick<Watcher, 'end' | 'reset'> {
-    const watcher = new Watcher(sink, this)
+    return this.#open(sink, from, 'sealed')
+  }
+
+  /** The same for everybody else: secrets are redacted. */
+  openRedacted(sink: WatchSink, from: WatchStart): Pick<Watcher, 'end' | 'reset'> {
+    return this.#open(sink, from, 'redacted')
+  }
+
+  #open(sink: WatchSink, from: WatchStart, view: WatchView): Watcher {
+    const watcher = new Watcher(sink, this, view)
     this.#watchers.add(watcher)
     sink.once('close', () => {
       this.#watchers.delete(watcher)
@@ -97,16 +112,19 @@ export class WatchHub implements WatchSource {
     return watcher
   }
 
-  takeSnapshot(): SnapshotText {
+  takeSnapshot(wanted: WatchView): SnapshotText {
     const shared = this.#shared
     const { revision, hash } = this.state
-    if (shared?.snapshot.revision === revision && shared.snapshot.hash === hash) {
+    // Without secrets both views are one.
+    const view = this.#hasSecrets() ? wanted : 'sealed'
+    const isSame = shared?.snapshot.revision === revision && shared.snapshot.hash === hash
+    if (isSame && shared.snapshot.view === view) {
       shared.readers++
       return shared.snapshot
     }
     // One text is kept at a time: the newest is the one that others may still join.
     this.#forgetShared()
-    const snapshot = new SnapshotText(this.state)
+    const snapshot = new SnapshotText(this.state, view)
     this.#shared = { snapshot, readers: 1, endExpiry: () => {} }
     return snapshot
   }
@@ -142,6 +160,10 @@ export class WatchHub implements WatchSource {
     for (const watcher of this.#watchers) watcher.end('STOPPING', 'this node is stopping')
     this.#live.clear()
     this.#forgetShared()
+  }
+
+  #hasSecrets(): boolean {
+    return SECRET_KINDS.some((kind) => this.state.list(kind).length > 0)
   }
 
   #forgetShared(): void {

@@ -55,7 +55,10 @@ async function watch(api: ApiContext, request: Request, response: Response): Pro
   if (gateway !== undefined) {
     response.once('close', api.gateways.watchOpened(gateway, labels))
   }
-  const watcher = api.hub.open(response, start)
+  const { hub } = api
+  // A gateway checks the hash of what it is sent, and opens secrets with a key of its own.
+  const watcher =
+    gateway === undefined ? hub.openRedacted(response, start) : hub.open(response, start)
   const forget = api.gate.watchOver(request, (code, reason) => watcher.end(code, reason))
   response.once('close', forget)
   if (gateway !== undefined) {

@@ -1,9 +1,9 @@
 import { isRaftwayError, type ErrorCode } from '../../shared/errors.ts'
 import { nextTurn, type Clock } from '../clock.ts'
 import type { StateReader } from '../ports.ts'
-import { encodeLine, type RecentChanges } from './recent-changes.ts'
+import { encodeLine, type EncodedChange, type RecentChanges } from './recent-changes.ts'
 import { replay } from './replay.ts'
-import type { SnapshotText } from './snapshot-text.ts'
+import type { SnapshotText, WatchView } from './snapshot-text.ts'
 
 /** How long a watcher that was cut off may still take what waits for it, the reason included. */
 const FAREWELL_MS = 1_000
@@ -29,7 +29,7 @@ export type WatchSource = {
   readonly queueBytesMax: number
   readonly stallMs: number
   readonly replayRevisions: number
-  takeSnapshot(): SnapshotText
+  takeSnapshot(view: WatchView): SnapshotText
   releaseSnapshot(snapshot: SnapshotText): void
   /** From now on `deliver` is called for every change, in the tick in which it is applied. */
   goLive(watcher: Watcher): void
@@ -50,15 +50,17 @@ export type WatchStart =
 export class Watcher {
   readonly #sink: WatchSink
   readonly #source: WatchSource
+  readonly #view: WatchView
   /** Revision of the last change or snapshot that was sent. */
   #at = 0
   #isLive = false
   #mustReset = false
   #isOver = false
 
-  constructor(sink: WatchSink, source: WatchSource) {
+  constructor(sink: WatchSink, source: WatchSource, view: WatchView) {
     this.#sink = sink
     this.#source = source
+    this.#view = view
     // Writing to a client that has just gone is an error of the stream; `close` follows and is what counts.
     sink.on('error', () => sink.destroy())
     sink.once('close', () => {
@@ -84,10 +86,10 @@ export class Watcher {
   }
 
   /** Sends one change to a live watcher, or cuts it off if too much waits for it. */
-  deliver(line: Buffer, revision: number): void {
-    if (revision <= this.#at) return
-    this.#at = revision
-    this.mark(line)
+  deliver(change: EncodedChange): void {
+    if (change.revision <= this.#at) return
+    this.#at = change.revision
+    this.mark(this.#lineOf(change))
   }
 
   /** Sends a line that is no change. */
@@ -135,10 +137,10 @@ export class Watcher {
         this.#source.goLive(this)
         return
       }
-      for (const { line, revision } of missing) {
+      for (const change of missing) {
         if (this.#isOver || this.#mustReset) break
-        this.#at = revision
-        await this.#send(line)
+        this.#at = change.revision
+        await this.#send(this.#lineOf(change))
       }
     }
   }
@@ -147,10 +149,10 @@ export class Watcher {
     const { state, recent, replayRevisions, clock } = this.#source
     const range = { after: this.#at, until: recent.floor, revisionsAtOnce: replayRevisions }
     try {
-      for await (const { line, revision } of replay(state, range)) {
+      for await (const change of replay(state, range)) {
         if (this.#isOver || this.#mustReset) return
-        this.#at = revision
-        await this.#send(line)
+        this.#at = change.revision
+        await this.#send(this.#lineOf(change))
       }
       // Changes are announced before they are on disk: a replay that came too early is tried again.
       await nextTurn(clock)
@@ -167,7 +169,7 @@ export class Watcher {
   }
 
   async #sendSnapshot(): Promise<void> {
-    const snapshot = this.#source.takeSnapshot()
+    const snapshot = this.#source.takeSnapshot(this.#view)
     const { revision, hash, count } = snapshot
     try {
       await this.#send(encodeLine({ type: 'snapshot', revision, count }))
@@ -182,6 +184,10 @@ export class Watcher {
     } finally {
       this.#source.releaseSnapshot(snapshot)
     }
+  }
+
+  #lineOf({ line, redacted }: EncodedChange): Buffer {
+    return this.#view === 'sealed' ? line : redacted
   }
 
   /** Sends at the client's pace. A client that takes nothing for too long is cut off. */

@@ -8,7 +8,7 @@ import {
 } from '../../shared/definitions/kinds.ts'
 import { RaftwayError, type Issue } from '../../shared/errors.ts'
 import { ISSUES_MAX, OPERATIONS_PER_TRANSACTION_MAX } from '../../shared/limits.ts'
-import type { Operation, WriteRequest } from '../ports.ts'
+import type { AskedOperation, Operation, WriteRequest } from '../ports.ts'
 
 /** The config that an action is expanded against. */
 export type ConfigView = {
@@ -35,7 +35,10 @@ export function expandAction(
 ): Expanded {
   switch (action.type) {
     case 'operations':
-      return withinBound(action.operations, pathsOf(action.operations.map(subject), 'operations'))
+      return withinBound(
+        wanted(config, action.operations),
+        pathsOf(action.operations.map(subject), 'operations'),
+      )
     case 'replace': {
       const paths = pathsOf(action.definitions, 'definitions')
       return withinBound(difference(config, action.definitions), paths)
@@ -60,6 +63,18 @@ function withinBound(
     `the write has ${operations.length} operations, ` +
     `${OPERATIONS_PER_TRANSACTION_MAX} is the most (OPERATIONS_PER_TRANSACTION_MAX)`
   throw new RaftwayError('INVALID_REQUEST', detail)
+}
+
+/** Decided here, not where the write is taken: a repeat must be the same write, whatever stands by then. */
+function wanted(config: ConfigView, operations: readonly AskedOperation[]): readonly Operation[] {
+  if (!operations.some(({ ifChanged }) => ifChanged === true)) return operations
+  return operations.flatMap(({ ifChanged, ...operation }): readonly Operation[] => {
+    if (ifChanged !== true || operation.op === 'delete') return [operation]
+    const { definition } = operation
+    const current = config.get(definition.kind, definition.name)
+    const isSame = current !== undefined && contentOf(current) === contentOf(definition)
+    return isSame ? [] : [operation]
+  })
 }
 
 type Subject = { readonly kind: Kind; readonly name: string }

@@ -54,6 +54,7 @@ const MAY: Readonly<Record<string, readonly RoleName[] | 'open'>> = {
   'GET /v1/diff': READERS,
   'POST /v1/rollback': WRITERS,
   'GET /v1/snapshot': NOBODY_ELSE,
+  'POST /v1/reseal': NOBODY_ELSE,
   'GET /v1/cluster': EVERYBODY,
   'POST /v1/cluster/members': NOBODY_ELSE,
   'DELETE /v1/cluster/members/{name}': NOBODY_ELSE,

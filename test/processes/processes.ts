@@ -167,18 +167,20 @@ export class Fleet {
   }
 
   /** Starts `count` fresh nodes that form one cluster, and waits until they serve. */
-  async form(count: number): Promise<void> {
+  async form(count: number, options: readonly string[] = []): Promise<void> {
     const ports = await Promise.all(Array.from({ length: count * 2 }, freePort))
     this.#peers = ports.slice(0, count).map((port) => `127.0.0.1:${port}`)
     for (let i = 0; i < count; i++)
-      this.#addNode(this.#peers[i] ?? '', ports[count + i] ?? 0, count)
+      this.#addNode(this.#peers[i] ?? '', ports[count + i] ?? 0, { expect: count, options })
     for (const node of this.nodes) node.start()
     await Promise.all(this.nodes.map((node) => node.ready()))
   }
 
   /** Starts one more node with the same options as the others. */
-  async another(): Promise<Process> {
-    const node = this.#addNode(`127.0.0.1:${await freePort()}`, await freePort(), this.nodes.length)
+  async another(options: readonly string[] = []): Promise<Process> {
+    const peer = `127.0.0.1:${await freePort()}`
+    const expect = this.nodes.length
+    const node = this.#addNode(peer, await freePort(), { expect, options })
     node.start()
     return node
   }
@@ -230,10 +232,12 @@ export class Fleet {
   }
 
   /** Waits until every running node knows of so many connected gateways. */
-  async connected(count: number): Promise<void> {
+  async connected(count: number, headers: Record<string, string> = {}): Promise<void> {
     await until(`${count} gateways are known to every node`, async () => {
       const running = this.nodes.filter((node) => node.isRunning)
-      const seen = await Promise.all(running.map((node) => call(`${node.url}/v1/gateways`)))
+      const seen = await Promise.all(
+        running.map((node) => call(`${node.url}/v1/gateways`, 'GET', undefined, headers)),
+      )
       const counts = seen.map(
         ({ body }) => (body['items'] as Json[]).filter(({ connected }) => connected).length,
       )
@@ -261,7 +265,11 @@ export class Fleet {
     await rm(this.dir, { recursive: true, force: true })
   }
 
-  #addNode(peer: string, apiPort: number, expect: number): Process {
+  #addNode(
+    peer: string,
+    apiPort: number,
+    { expect, options }: { readonly expect: number; readonly options: readonly string[] },
+  ): Process {
     const name = `n${this.nodes.length + 1}`
     const dataDir = join(this.dir, name)
     const args = [
@@ -281,6 +289,7 @@ export class Fleet {
       this.#peers.join(','),
       '--expect',
       String(Math.min(expect, this.#peers.length)),
+      ...options,
     )
     const node = new Process(name, `http://127.0.0.1:${apiPort}`, dataDir, args)
     this.nodes.push(node)

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
 import { ROLES, type TokenSpec } from '../../shared/definitions/access.ts'
 import {
   formatToken,
@@ -61,9 +62,12 @@ const CREATE = defineCommand({
       ...(args['max-uses'] === undefined ? {} : { maxUses: args['max-uses'] }),
       ...(args.description === undefined ? {} : { description: args.description }),
     }
-    await withClient(args, terminal, (client) => create(client, name, spec))
+    const fingerprint = await withClient(args, terminal, async (client) => {
+      await create(client, name, spec)
+      return authorityOf(client)
+    })
     const letter: TokenLetter = args.role === 'node' ? 'j' : 't'
-    const token = formatToken({ letter, name, secret, fingerprint: '' })
+    const token = formatToken({ letter, name, secret, fingerprint })
     if (args.output === 'json') {
       printJson(terminal, { token, name, role: args.role, expiresAt: expiresAt ?? null })
     } else {
@@ -73,6 +77,21 @@ const CREATE = defineCommand({
     return EXIT.ok
   },
 })
+
+/** What the bearer will know the cluster by; empty without TLS. */
+async function authorityOf(client: ControlClient): Promise<string> {
+  try {
+    const answer = await client.call({ method: 'GET', path: '/v1/authority' }, authorityAnswer)
+    return answer.fingerprint
+  } catch (error) {
+    if (error instanceof ApiProblem && NO_AUTHORITY.has(error.code)) return ''
+    throw error
+  }
+}
+
+const authorityAnswer = z.looseObject({ fingerprint: z.string() })
+/** Of nodes without TLS, and of those that know none. */
+const NO_AUTHORITY: ReadonlySet<string> = new Set(['CERTIFICATE_MISSING', 'UNKNOWN_CALL'])
 
 async function create(client: ControlClient, name: string, spec: TokenSpec): Promise<void> {
   // A revocation outlives its token: another one of the name would be refused for no reason that anybody sees.

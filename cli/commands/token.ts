@@ -10,8 +10,8 @@ import {
 import { definitionAnswer, type DefinitionAnswer } from '../answers.ts'
 import { CONTROL_OPTION, OUTPUT_OPTION, withClient } from '../client-options.ts'
 import type { ControlClient } from '../client.ts'
-import { defineCommand } from '../command.ts'
-import { EXIT } from '../exit-codes.ts'
+import { defineCommand, type Terminal } from '../command.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { ApiProblem, CommandFailure, UsageError } from '../failures.ts'
 import { definitionPath, readKind } from '../kind-argument.ts'
 import { printJson } from '../output.ts'
@@ -29,6 +29,7 @@ const CREATE = defineCommand({
       'raftway token create --role viewer --kinds Api,Upstream --description "status page"',
       'For somebody who may see some kinds only',
     ],
+    ['raftway token create --role node --founding > founding.token', 'For the first nodes'],
     ['raftway token create --role gateway --ttl 90d > gw1.token', 'For a gateway, in a file'],
   ],
   positionals: {},
@@ -47,9 +48,18 @@ const CREATE = defineCommand({
     },
     'max-uses': { type: 'number', describe: 'how many nodes or gateways may join with it' },
     description: { type: 'string', describe: 'who has it and what for' },
+    founding: {
+      type: 'boolean',
+      describe: 'with --role node: for fresh nodes that found a cluster with TLS; asks no node',
+    },
     ...OPTIONS,
   },
   run: async (args, terminal) => {
+    if (args.founding === true) {
+      if (args.role !== 'node') throw new UsageError('--founding goes with --role node')
+      const { makeFoundingToken } = await import('../../control-plane/founding-token.ts')
+      return tell(terminal, args.output, { token: await makeFoundingToken(), role: args.role })
+    }
     const secret = randomBytes(TOKEN_SECRET_BYTES).toString('base64url')
     const name = args.name ?? `${args.role}-${randomBytes(4).toString('hex')}`
     const expiresAt = args.ttl === undefined ? undefined : expiryOf(args.ttl, Date.now())
@@ -68,15 +78,25 @@ const CREATE = defineCommand({
     })
     const letter: TokenLetter = args.role === 'node' ? 'j' : 't'
     const token = formatToken({ letter, name, secret, fingerprint })
-    if (args.output === 'json') {
-      printJson(terminal, { token, name, role: args.role, expiresAt: expiresAt ?? null })
-    } else {
-      terminal.out(`${token}\n`)
-      terminal.say(`token ${name} (${args.role}): keep it now, it cannot be shown again`)
-    }
-    return EXIT.ok
+    const more = { name, role: args.role, expiresAt: expiresAt ?? null }
+    return tell(terminal, args.output, { token, ...more })
   },
 })
+
+/** Prints a token: the only line on stdout, so that it can be kept in a file. */
+function tell(
+  terminal: Terminal,
+  output: 'text' | 'json',
+  made: { readonly token: string; readonly role: string; readonly name?: string },
+): ExitCode {
+  if (output === 'json') printJson(terminal, made)
+  else {
+    terminal.out(`${made.token}\n`)
+    const name = made.name ?? 'for founding'
+    terminal.say(`token ${name} (${made.role}): keep it now, it cannot be shown again`)
+  }
+  return EXIT.ok
+}
 
 /** What the bearer will know the cluster by; empty without TLS. */
 async function authorityOf(client: ControlClient): Promise<string> {

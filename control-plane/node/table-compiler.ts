@@ -2,8 +2,10 @@ import type { Clock } from '../clock.ts'
 import type { Applier } from './applier.ts'
 import { inSlices } from './slices.ts'
 
-/** Changes compiled between two looks at the clock. */
-const CHANGES_AT_ONCE = 4
+/** Routes compiled between two looks at the clock: some milliseconds. */
+const ROUTES_AT_ONCE = 64
+/** Changes gather for so long: those of one definition are compiled as the last of them. */
+const GATHER_MS = 100
 
 /**
  * Brings applied changes into the routing table of a node that does not plan writes: in the background, so that a
@@ -25,14 +27,16 @@ export class TableCompiler {
   wake(): void {
     if (this.#isRunning) return
     this.#isRunning = true
-    inSlices(this.#clock, this.#compile())
-      .catch(this.#onError)
-      .finally(() => {
-        this.#isRunning = false
-      })
+    this.#clock.after(GATHER_MS, () => {
+      inSlices(this.#clock, this.#compile())
+        .catch(this.#onError)
+        .finally(() => {
+          this.#isRunning = false
+        })
+    })
   }
 
   *#compile(): Generator<undefined, void> {
-    while (this.#applier.state.compileSome(CHANGES_AT_ONCE) > 0) yield
+    while (this.#applier.state.compileSome(ROUTES_AT_ONCE) > 0) yield
   }
 }

@@ -114,11 +114,16 @@ export class ReplicatedState {
   }
 
   /**
-   * Brings up to `count` changes into the table, and says how many are left. The table decides nothing, so it may come
-   * later than the state: a node that only follows compiles in its own time.
+   * Brings changes of up to `routesMax` routes into the table, at least one, and says how many changes are left. The table
+   * decides nothing, so it may come later than the state: a node that only follows compiles in its own time.
    */
-  compileSome(count: number): number {
-    const changes = this.#uncompiled.slice(this.#uncompiledAt, this.#uncompiledAt + count)
+  compileSome(routesMax: number): number {
+    let end = this.#uncompiledAt
+    for (let routes = 0; end < this.#uncompiled.length; end++) {
+      routes += routesOf(this.#uncompiled[end])
+      if (routes > routesMax && end > this.#uncompiledAt) break
+    }
+    const changes = this.#uncompiled.slice(this.#uncompiledAt, end)
     // If the leader knows more than this version, what cannot be used here is quarantined in the table, and the
     // definitions stand: they are decided by the commands alone.
     if (changes.length > 0) this.#table = adoptChanges(this.#table, changes).table
@@ -244,4 +249,11 @@ export class ReplicatedState {
 /** A change as watchers see it: without what it replaced. */
 export function definitionChange({ kind, name, after }: HistoryChange): DefinitionChange {
   return after === null ? { op: 'delete', kind, name } : { op: 'put', definition: after }
+}
+
+/** What a change costs to compile. */
+function routesOf(change: DefinitionChange | undefined): number {
+  return change?.op === 'put' && change.definition.kind === 'Api'
+    ? change.definition.spec.routes.length
+    : 1
 }

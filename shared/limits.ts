@@ -242,6 +242,8 @@ export const MEMBER_CALL_MS_MAX = 5_000
 
 export const HISTORY_REVISIONS_MIN = 10_000
 export const HISTORY_HOURS_MIN = 24
+/** Bytes of history on disk beyond which only HISTORY_REVISIONS_MIN revisions are sure to stay. */
+export const HISTORY_BYTES_MAX = 128 * MIB
 export const BOOKMARK_MS = 10_000
 /** Bytes that may wait for one watcher before it is cut off with the reason. */
 export const WATCHER_QUEUE_BYTES_MAX = 16 * MIB

@@ -69,6 +69,7 @@ export class Housekeeping {
       revision: state.revision,
       nowMs: this.#clock.now(),
       keep: this.#store.retention,
+      compactedRevision: state.compactedRevision,
     })
     if (upTo <= state.compactedRevision) return
     // Readers are told before the records go, so that nobody finds a hole.

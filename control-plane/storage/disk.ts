@@ -43,6 +43,10 @@ export type Disk = {
   firstKey(range: KeyRange): Promise<Buffer | null>
   /** Deletes a range, not atomically, beside other writes: only for what nothing reads any more. */
   clear(range: KeyRange): Promise<void>
+  /** About how many bytes a range takes on the disk; what was written just now may be missing. */
+  approximateBytes(range: KeyRange): Promise<number>
+  /** Gives the room of deleted keys in a range back to the disk. Takes as long as rewriting what is left of it. */
+  compact(range: KeyRange): Promise<void>
   /** Waits for the writes that were asked for, and unlocks. */
   close(): Promise<void>
 }

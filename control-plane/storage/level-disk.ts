@@ -14,6 +14,14 @@ const WRITE_BUFFER_BYTES = 4 * 1024 * 1024
 
 type Database = Level<Buffer, Buffer>
 
+/** What LevelDB can do and the databases of browsers, for which `level` has the same type, cannot. */
+type Classic = {
+  approximateSize(gte: Buffer, lt: Buffer, options: typeof BUFFER_KEYS): Promise<number>
+  compactRange(gte: Buffer, lt: Buffer, options: typeof BUFFER_KEYS): Promise<void>
+}
+
+const BUFFER_KEYS = { keyEncoding: 'buffer' } as const
+
 /** The one LevelDB of a node. */
 export class LevelDisk implements Disk {
   readonly path: string
@@ -131,6 +139,18 @@ export class LevelDisk implements Disk {
     }
   }
 
+  approximateBytes({ gte, lt }: KeyRange): Promise<number> {
+    const db = this.#db
+    assert(isClassic(db), 'the database is LevelDB itself')
+    return this.#read(() => db.approximateSize(gte, lt, BUFFER_KEYS))
+  }
+
+  async compact({ gte, lt }: KeyRange): Promise<void> {
+    const db = this.#db
+    assert(isClassic(db), 'the database is LevelDB itself')
+    await this.#read(() => db.compactRange(gte, lt, BUFFER_KEYS))
+  }
+
   async close(): Promise<void> {
     await this.#tail
     await this.#db.close()
@@ -147,6 +167,10 @@ class LevelSnapshot implements DiskSnapshot {
   close(): Promise<void> {
     return this.view.close()
   }
+}
+
+function isClassic(db: Database): db is Database & Classic {
+  return 'approximateSize' in db && 'compactRange' in db
 }
 
 function viewOf(snapshot: DiskSnapshot): LevelSnapshot['view'] {

@@ -25,7 +25,7 @@ import {
   type HistoryFilter,
   type HistoryPlace,
 } from './history.ts'
-import { generationRange, memberSuffix, SECTION, type Section } from './keys.ts'
+import { generationRange, memberSuffix, SECTION, sectionRange, type Section } from './keys.ts'
 import { LogStore } from './log-store.ts'
 import { getMeta, Notes, putMeta } from './meta.ts'
 import { refoundingWrites, type Refounding } from './refounding.ts'
@@ -267,6 +267,10 @@ export class NodeStore {
     return this.#inHistory((place) => readOldest(place, range))
   }
 
+  historyBytes(): Promise<number> {
+    return this.#disk.approximateBytes(sectionRange(this.#state.generation, SECTION.history))
+  }
+
   /** Cuts a snapshot at the index that is applied now. Close it. */
   async openSnapshot(): Promise<OutgoingSnapshot> {
     await this.#settled()
@@ -325,12 +329,9 @@ export class NodeStore {
     refounding: Refounding,
   ): Promise<void> {
     assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
-    const {
-      members: _old,
-      idempotency: _keys,
-      definitions: _all,
-      ...mark
-    } = incoming.takeRestored()
+    const { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision } =
+      incoming.takeRestored()
+    const mark = { appliedIndex, appliedTerm, confState, revision, hash, compactedRevision }
     const { generation } = incoming
     await this.#refound({ generation, mark, members }, refounding, () =>
       this.#state.switchWrites(generation),

@@ -1,4 +1,5 @@
 import {
+  HISTORY_BYTES_MAX,
   HISTORY_HOURS_MIN,
   HISTORY_REVISIONS_MIN,
   LOG_BYTES_RETAINED,
@@ -12,9 +13,10 @@ export type Retention = {
   readonly logBytes: number
   /** How often the log is looked at. */
   readonly logCheckMs: number
-  /** Both must be exceeded before history goes. */
+  /** Both must be exceeded before history goes; but of more than `historyBytes` only so many revisions stay. */
   readonly historyRevisions: number
   readonly historyMs: number
+  readonly historyBytes: number
   readonly historyCheckMs: number
   /** Pieces in which a whole state travels to a follower. */
   readonly snapshotChunkBytes: number
@@ -26,6 +28,7 @@ export const DEFAULT_RETENTION: Retention = {
   logCheckMs: 1_000,
   historyRevisions: HISTORY_REVISIONS_MIN,
   historyMs: HISTORY_HOURS_MIN * 3_600_000,
+  historyBytes: HISTORY_BYTES_MAX,
   historyCheckMs: 60_000,
   snapshotChunkBytes: SNAPSHOT_CHUNK_BYTES,
 }
@@ -40,6 +43,8 @@ export type HistoryAges = {
     readonly upTo: number
     readonly limit: number
   }): Promise<readonly RevisionAge[]>
+  /** About how many bytes all of it takes on the disk. */
+  historyBytes(): Promise<number>
 }
 
 /** Revisions looked at in one go: compaction goes on at the next call. */
@@ -49,7 +54,9 @@ const PAGE = 20_000
 export type RetentionPoint = {
   readonly revision: number
   readonly nowMs: number
-  readonly keep: Pick<Retention, 'historyRevisions' | 'historyMs'>
+  readonly keep: Pick<Retention, 'historyRevisions' | 'historyMs' | 'historyBytes'>
+  /** History up to and with this revision is gone already. */
+  readonly compactedRevision: number
 }
 
 /**
@@ -59,7 +66,7 @@ export type RetentionPoint = {
  */
 export function compactedUpTo(
   oldest: readonly RevisionAge[],
-  { revision, nowMs, keep }: RetentionPoint,
+  { revision, nowMs, keep }: Omit<RetentionPoint, 'compactedRevision'>,
 ): number {
   let upTo = 0
   for (const old of oldest) {
@@ -69,9 +76,27 @@ export function compactedUpTo(
   return upTo
 }
 
+/** Of history that takes too much room so much goes that it fills this share of what it may take. */
+const FILLED_SHARE = 0.8
+
+/**
+ * The highest revision that may go because history takes too many bytes, whatever its age; 0 when none must. Revisions
+ * count as equally large.
+ */
+export function surplusUpTo(
+  bytes: number,
+  { revision, compactedRevision, keep }: Omit<RetentionPoint, 'nowMs'>,
+): number {
+  if (bytes <= keep.historyBytes) return 0
+  const kept = revision - compactedRevision
+  const stays = Math.floor((kept * FILLED_SHARE * keep.historyBytes) / bytes)
+  return revision - Math.max(keep.historyRevisions, stays)
+}
+
 /** The same, of a store: at most a page of revisions at once, nothing read while there is nothing to let go. */
 export async function compactionPoint(ages: HistoryAges, at: RetentionPoint): Promise<number> {
   const upTo = at.revision - at.keep.historyRevisions
-  if (upTo < 1) return 0
-  return compactedUpTo(await ages.oldestRevisions({ upTo, limit: PAGE }), at)
+  if (upTo <= at.compactedRevision) return 0
+  const old = compactedUpTo(await ages.oldestRevisions({ upTo, limit: PAGE }), at)
+  return Math.max(old, surplusUpTo(await ages.historyBytes(), at))
 }

@@ -8,6 +8,8 @@ import {
   historyIndexSuffix,
   historyPlaceOf,
   historyRange,
+  SECTION,
+  sectionRange,
   stateKey,
   suffixOf,
 } from './keys.ts'
@@ -164,6 +166,9 @@ export class StateStore {
       batch = []
     }
     await this.#forget(generation, batch)
+    // LevelDB gives the room of what was deleted back when it happens to rewrite that part: here it is asked to.
+    await this.#disk.compact(historyRange(generation, 0, mark.compactedRevision + 1))
+    await this.#disk.compact(sectionRange(generation, SECTION.historyIndex))
   }
 
   /** The batch that puts another generation in force. */

@@ -55,6 +55,7 @@ const SHORT: Retention = {
   logCheckMs: 150,
   historyRevisions: 16,
   historyMs: 700,
+  historyBytes: 8 * 1024,
   historyCheckMs: 200,
   snapshotChunkBytes: 700,
 }

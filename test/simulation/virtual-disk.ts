@@ -57,6 +57,9 @@ class Snapshot implements DiskSnapshot {
   }
 }
 
+/** What a record is taken to have, wherever somebody asks about how much there is. */
+const RECORD_BYTES = 100
+
 /** A platter as one process has it open. Times, failures and crashes are the weather's. */
 export class VirtualDisk implements Disk {
   readonly path: string
@@ -129,6 +132,17 @@ export class VirtualDisk implements Disk {
     const [low, high] = placesOf(content, range)
     await this.#pause(0.05)
     return low < high ? Buffer.from(content.keys[low] ?? '', 'latin1') : null
+  }
+
+  async approximateBytes(range: KeyRange): Promise<number> {
+    const [low, high] = placesOf(this.#parts.platter.view(), range)
+    await this.#pause(0.05)
+    return (high - low) * RECORD_BYTES
+  }
+
+  /** What is deleted here takes no room. */
+  async compact(_range: KeyRange): Promise<void> {
+    await this.#pause(1)
   }
 
   async clear(range: KeyRange): Promise<void> {

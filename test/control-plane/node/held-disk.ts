@@ -56,6 +56,14 @@ export class HeldDisk implements Disk {
     return this.#disk.pages(range, options)
   }
 
+  approximateBytes(range: KeyRange): Promise<number> {
+    return this.#disk.approximateBytes(range)
+  }
+
+  compact(range: KeyRange): Promise<void> {
+    return this.#disk.compact(range)
+  }
+
   firstKey(range: KeyRange): Promise<Buffer | null> {
     return this.#disk.firstKey(range)
   }

@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import {
   compactedUpTo,
   compactionPoint,
+  surplusUpTo,
   DEFAULT_RETENTION,
 } from '../../../control-plane/storage/retention.ts'
 import type { NodeStore } from '../../../control-plane/storage/node-store.ts'
@@ -142,10 +143,20 @@ test('a young revision keeps older ones behind it, whatever their clock said', (
 })
 
 test('a store with little history is not read for compaction', async () => {
-  const never = { oldestRevisions: () => Promise.reject(new Error('was read')) }
-  expect(
-    await compactionPoint(never, { revision: HISTORY_REVISIONS_MIN, nowMs: 9 * DAY, keep }),
-  ).toBe(0)
-  const at = { revision: HISTORY_REVISIONS_MIN + 2, nowMs: 9 * DAY, keep }
+  const refuse = () => Promise.reject(new Error('was read'))
+  const never = { oldestRevisions: refuse, historyBytes: refuse }
+  const point = { nowMs: 9 * DAY, compactedRevision: 0, keep }
+  expect(await compactionPoint(never, { ...point, revision: HISTORY_REVISIONS_MIN })).toBe(0)
+  const at = { ...point, revision: HISTORY_REVISIONS_MIN + 2 }
   expect(await compactionPoint(store, at)).toBe(2)
+})
+
+test('history that takes too much room goes, however young, but for the revisions that always stay', () => {
+  const at = { revision: 100_000, compactedRevision: 0, keep }
+  const max = keep.historyBytes
+  expect(surplusUpTo(max, at)).toBe(0)
+  // Twice as much as it may take: what stays fills four fifths of it.
+  expect(surplusUpTo(2 * max, at)).toBe(60_000)
+  expect(surplusUpTo(2 * max, { ...at, compactedRevision: 50_000 })).toBe(80_000)
+  expect(surplusUpTo(1_000 * max, at)).toBe(100_000 - HISTORY_REVISIONS_MIN)
 })

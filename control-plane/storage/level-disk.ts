@@ -16,11 +16,12 @@ type Database = Level<Buffer, Buffer>
 
 /** What LevelDB can do and the databases of browsers, for which `level` has the same type, cannot. */
 type Classic = {
-  approximateSize(gte: Buffer, lt: Buffer, options: typeof BUFFER_KEYS): Promise<number>
-  compactRange(gte: Buffer, lt: Buffer, options: typeof BUFFER_KEYS): Promise<void>
+  readonly approximateSize: (gte: Buffer, lt: Buffer, options: BufferKeys) => Promise<number>
+  readonly compactRange: (gte: Buffer, lt: Buffer, options: BufferKeys) => Promise<void>
 }
 
 const BUFFER_KEYS = { keyEncoding: 'buffer' } as const
+type BufferKeys = typeof BUFFER_KEYS
 
 /** The one LevelDB of a node. */
 export class LevelDisk implements Disk {

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import { describeError, RaftwayError } from '../shared/errors.ts'
@@ -63,7 +63,7 @@ const TRANSFER_MS = 2_000
  * with every issue of the options, STORAGE_CORRUPT, or what the operating system says of ports and directories.
  */
 export async function startServer(given: ServerOptions): Promise<Server> {
-  const checked = checkServerOptions(given)
+  const checked = checkServerOptions(await withKeptTls(given))
   if (!checked.ok)
     throw new RaftwayError('INVALID_REQUEST', `options: ${checked.issues.join('; ')}`)
   const { options } = checked
@@ -86,6 +86,16 @@ export async function startServer(given: ServerOptions): Promise<Server> {
     await space.close()
     throw error
   }
+}
+
+/** A node that has spoken TLS once goes on with it, unless it is told otherwise: it must not turn plain by a lost option. */
+async function withKeptTls(given: ServerOptions): Promise<ServerOptions> {
+  if ((given.tls ?? null) !== null) return given
+  const hasAuthority = await access(join(given.dataDir, 'tls', 'authority.crt')).then(
+    () => true,
+    () => false,
+  )
+  return hasAuthority ? { ...given, tls: 'on' } : given
 }
 
 class ServerProcess {
@@ -256,6 +266,7 @@ class ServerProcess {
       identity: this.#store.identity,
       clock: SYSTEM_CLOCK,
       logger: this.#logger,
+      sealKeys: this.#sealKeys,
     })
   }
 

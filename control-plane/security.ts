@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { zodIssues } from '../shared/definitions/issues.ts'
 import { parseToken, type TokenText } from '../shared/token-text.ts'
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import { RaftwayError } from '../shared/errors.ts'
 import { GATEWAY_CERTIFICATE_LIFETIME_MS_DEFAULT } from '../shared/limits.ts'
 import type { Logger } from '../shared/logger.ts'
@@ -11,7 +12,8 @@ import type { CertificateDesk } from './api/enrolment.ts'
 import type { ApiTls } from './api/tls.ts'
 import type { Clock } from './clock.ts'
 import { seekAuthority } from './cluster/authority-seeker.ts'
-import { CredentialFiles, NO_SEAL } from './cluster/credential-files.ts'
+import { CredentialFiles } from './cluster/credential-files.ts'
+import { seedSeal } from './cluster/seed-seal.ts'
 import type { Credentials, Subject } from './cluster/credentials.ts'
 import { EnrolmentDesk, enrolmentSchema, rightOf } from './cluster/enrolment.ts'
 import { openCredentials } from './cluster/entrance.ts'
@@ -42,6 +44,8 @@ export type SecurityParts = {
   readonly identity: Identity | null
   readonly clock: Clock
   readonly logger: Logger
+  /** What the authority is kept under; none for as it is. */
+  readonly sealKeys: SealKeys
 }
 
 /** Everything of a node that has to do with certificates; there is none in a node without TLS. */
@@ -67,7 +71,7 @@ export class Security {
     try {
       const credentials = await openCredentials({
         parts: {
-          files: new CredentialFiles(options.dataDir, NO_SEAL),
+          files: new CredentialFiles(options.dataDir, seedSeal(parts.sealKeys)),
           clock,
           logger,
           lifetimeMs: options.certLifetimeMs,

@@ -76,7 +76,9 @@ const CREATE = defineCommand({
       await create(client, name, spec)
       return authorityOf(client)
     })
-    const letter: TokenLetter = args.role === 'node' ? 'j' : 't'
+    // With TLS a gateway gets a certificate of its own for it; without, it is what the gateway shows.
+    const mayEnrol = args.role === 'node' || (args.role === 'gateway' && fingerprint !== '')
+    const letter: TokenLetter = mayEnrol ? 'j' : 't'
     const token = formatToken({ letter, name, secret, fingerprint })
     const more = { name, role: args.role, expiresAt: expiresAt ?? null }
     return tell(terminal, args.output, { token, ...more })

@@ -12,12 +12,6 @@ export type KeyPair = { readonly key: string; readonly cert: string }
 const KEY_END = '-----END PRIVATE KEY-----\n'
 const OWNER_ONLY = 0o600
 
-/** Where the text of a seed is as good as the seed: the mode of its file is all that guards it. */
-export const NO_SEAL: SeedSeal = {
-  seal: (secret) => Buffer.from(secret).toString('base64url'),
-  unseal: (text) => Buffer.from(text, 'base64url'),
-}
-
 /**
  * What a node keeps of its certificates, in `<data-dir>/tls`, which only its owner can read:
  *

@@ -5,12 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openAuthority } from '../../../control-plane/cluster/authority.ts'
-import {
-  CredentialFiles,
-  NO_SEAL,
-  type SeedSeal,
-} from '../../../control-plane/cluster/credential-files.ts'
+import { CredentialFiles, type SeedSeal } from '../../../control-plane/cluster/credential-files.ts'
 import { Credentials, type Subject } from '../../../control-plane/cluster/credentials.ts'
+import { seedSeal } from '../../../control-plane/cluster/seed-seal.ts'
+import { readSealKeys, type SealKeys } from '../../../shared/definitions/seal.ts'
 import { RaftwayError } from '../../../shared/errors.ts'
 import { LineLogger } from '../tls/certificates.ts'
 import { ManualClock } from '../manual-clock.ts'
@@ -38,7 +36,13 @@ afterEach(async () => {
   await rm(dir, { recursive: true })
 })
 
-function files(seal: SeedSeal = NO_SEAL): CredentialFiles {
+function sealKeys(): SealKeys {
+  const read = readSealKeys(randomBytes(32).toString('hex'))
+  if (!read.ok) throw new Error(read.message)
+  return read.keys
+}
+
+function files(seal: SeedSeal = seedSeal([])): CredentialFiles {
   return new CredentialFiles(dir, seal)
 }
 
@@ -86,16 +90,23 @@ describe('on disk', () => {
     expect(String(refusal)).not.toContain('abc')
   })
 
-  test('a seal hides the seed', async () => {
-    const flip = (bytes: Uint8Array) => Uint8Array.from(bytes, (byte) => byte ^ 0xff)
-    const seal: SeedSeal = {
-      seal: (secret) => `sealed:${Buffer.from(flip(secret)).toString('hex')}`,
-      unseal: (text) => flip(Buffer.from(text.slice('sealed:'.length), 'hex')),
-    }
-    await open(SUBJECT, seal)
+  test('a seal hides the seed, takes over one that was not sealed, and is asked for by name', async () => {
+    await open()
+    const keys = sealKeys()
+    expect((await files(seedSeal(keys)).readSeed())?.length).toBe(32)
+    await open(SUBJECT, seedSeal(keys))
     const text = await readFile(join(dir, 'tls/authority.seed'), 'utf8')
     expect(text).not.toContain(SEED.toString('base64url'))
-    expect(Buffer.from((await files(seal).readSeed()) ?? []).equals(SEED)).toBe(true)
+    expect(Buffer.from((await files(seedSeal(keys)).readSeed()) ?? []).equals(SEED)).toBe(true)
+    for (const wrong of [[], sealKeys()]) {
+      await expect(files(seedSeal(wrong)).readSeed()).rejects.toMatchObject({
+        code: 'SEAL_KEY_MISSING',
+      })
+    }
+    await writeFile(join(dir, 'tls/authority.seed'), text.slice(0, 30))
+    await expect(files(seedSeal(keys)).readSeed()).rejects.toMatchObject({
+      code: 'STORAGE_CORRUPT',
+    })
   })
 
   test('no log line has a key or the seed in it', async () => {

@@ -100,10 +100,11 @@ describe('joining with a token', () => {
       expect(log.lines.join('\n')).not.toContain(parseToken(token.text)?.secret)
       expect(log.lines.join('\n')).not.toContain('PRIVATE KEY')
     }
-    // It comes back without its token.
+    // It comes back without its token, and without a word of TLS.
     await nodes.stop(second)
     const again = await nodes.start('n2', {
       dataDir: second.dataDir,
+      tls: null,
       peer: { host: '127.0.0.1', port: Number(second.server.peer.split(':')[1]) },
     })
     await again.server.formed

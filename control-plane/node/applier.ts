@@ -199,7 +199,7 @@ export class Applier {
       this.#state.removeMember(id)
       records.push({ type: 'member-removed', id })
     }
-    this.#logger.info({ confState: this.#confState }, 'membership changed')
+    this.#logger.info({ audit: true, confState: this.#confState }, 'membership changed')
     this.#hooks.onMembership(context?.request ?? null)
     return records
   }

@@ -337,7 +337,7 @@ export class Node implements ControlPlane, PeerHandler {
     }
     const leader = this.#members.address(softState.leader)?.name ?? null
     this.#parts.logger.info(
-      { role: softState.role, leader, term: this.#raw.term },
+      { audit: true, role: softState.role, leader, term: this.#raw.term },
       'role or leader changed',
     )
   }

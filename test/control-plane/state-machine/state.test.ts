@@ -243,3 +243,15 @@ test('a restored state goes on where the other stood, with its keys', () => {
     isRepeat: true,
   })
 })
+
+test('the first access that a leader makes stands, whatever comes after', () => {
+  const first = { bootstrapHash: 'a'.repeat(64), forwardingSecret: 'one', atMs: 1 }
+  const state = stateWith(PETS)
+  const { revision, hash } = state
+  expect(state.access).toBeNull()
+  expect(state.applyAccess(first)).toEqual([{ type: 'access', access: first }])
+  expect(state.applyAccess({ ...first, bootstrapHash: 'b'.repeat(64), atMs: 2 })).toEqual([])
+  expect(state.access).toEqual(first)
+  // It is no write: no revision, and nothing that gateways would hash.
+  expect([state.revision, state.hash]).toEqual([revision, hash])
+})

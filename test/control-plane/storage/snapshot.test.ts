@@ -283,3 +283,28 @@ test('the level of features travels with the state, and one that is not known he
     expect(restored.featureLevel).toBe(level)
   }
 })
+
+test('what lets the first admin in survives a crash, and comes with a snapshot', async () => {
+  const access = { bootstrapHash: 'a'.repeat(64), forwardingSecret: 'secret', atMs: 7 }
+  const dir = await temporaryDirectory()
+  const from = await bootstrapped(dir)
+  expect(from.restored.access).toBeNull()
+  const hardState = { term: 1, vote: 0, commit: 2 }
+  await from.persist({ entries: entriesBetween(2, 2, 1), hardState })
+  await from.apply({
+    appliedIndex: 2,
+    appliedTerm: 1,
+    confState: CONF_STATE,
+    records: [{ type: 'access', access }],
+  })
+  const snapshot = await from.openSnapshot()
+  const { meta } = snapshot
+  const chunks = await collect(snapshot)
+  const into = await openStore(await temporaryDirectory())
+  await into.persist({ entries: entriesBetween(1, 1, 1), hardState: null })
+  const incoming = await stage(into, meta, chunks)
+  await incoming.finish()
+  expect((await into.installSnapshot(incoming, HARD_STATE)).access).toEqual(access)
+  await from.close()
+  expect((await openStore(dir)).restored.access).toEqual(access)
+})

@@ -73,6 +73,8 @@ export const clusterAnswer = z.looseObject({
       api: z.string(),
       peer: z.string(),
       matchIndex: z.number(),
+      /** Since the node that answers heard from it; null for itself, and for one that it never heard. */
+      lastHeardMs: z.number().nullish(),
       healthy: z.boolean(),
       version: z.string().nullish(),
       featureLevel: z.number().nullish(),

@@ -1,15 +1,18 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import { describeError, RaftwayError } from '../shared/errors.ts'
 import { OWN_RELEASE } from '../shared/features.ts'
+import { API_DRAIN_MS, TRANSFER_MS_MAX } from '../shared/limits.ts'
 import type { Logger } from '../shared/logger.ts'
 import { Random } from '../shared/random.ts'
 import { TOKEN_SECRET_BYTES } from '../shared/token-text.ts'
 import { VERSION } from '../shared/version.ts'
 import { startApi, type ApiServer } from './api/server.ts'
 import { formOrJoin, FormingResponder } from './cluster/forming.ts'
+import { expandJoin } from './cluster/join-list.ts'
 import { writeMemberCard, type MemberCard } from './cluster/member-card.ts'
 import { openOrReplace, type OpenedStore } from './damage.ts'
 import { LateNode } from './node/late-node.ts'
@@ -24,12 +27,14 @@ import {
   type CheckedServerOptions,
   type ServerOptions,
 } from './options.ts'
-import type { Identity, NodeAddress, PeerNote } from './ports.ts'
+import type { Identity, Lookup, NodeAddress, PeerNote } from './ports.ts'
 import type { Security } from './security.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
 import { DiskSpace } from './storage/disk-space.ts'
 import type { NodeStore } from './storage/node-store.ts'
+import { systemLookup } from './system-lookup.ts'
 import { SYSTEM_CLOCK } from './system-clock.ts'
+import { tcpLinks } from './transport/links.ts'
 import { TcpTransport } from './transport/tcp-transport.ts'
 
 export type { ServerOptions } from './options.ts'
@@ -55,8 +60,6 @@ export type Server = {
 
 /** How often the member card is compared with the membership. */
 const CARD_CHECK_MS = 1_000
-/** How long a stopping leader tries to hand over before it stops anyway. */
-const TRANSFER_MS = 2_000
 
 /**
  * Starts a node: the API listens at once, the node looks for its cluster in the background. Throws INVALID_REQUEST
@@ -100,6 +103,7 @@ async function withKeptTls(given: ServerOptions): Promise<ServerOptions> {
 
 class ServerProcess {
   readonly #options: CheckedServerOptions
+  readonly #lookup: Lookup
   readonly #logger: Logger
   readonly #announceToken: (token: string) => void
   readonly #sealKeys: SealKeys
@@ -130,6 +134,7 @@ class ServerProcess {
     this.#lost = lost
     this.#space = space
     this.#options = options
+    this.#lookup = systemLookup(options.dnsServer)
     this.#announceToken = announceToken
     this.#sealKeys = sealKeys
     this.#logger = logger
@@ -152,7 +157,7 @@ class ServerProcess {
       handler: security?.handling(this.#peers) ?? this.#peers,
       logger: this.#logger,
       ...(security === null
-        ? {}
+        ? { links: tcpLinks(this.#lookup) }
         : { links: security.links, onEnrol: (call: PeerNote) => security.onEnrol(call) }),
     }).catch((error: unknown) => {
       security?.close()
@@ -206,7 +211,17 @@ class ServerProcess {
       identity,
       self: this.#self,
       hints,
-      seeds: () => Promise.resolve(this.#options.join),
+      seeds: async () => {
+        const { peers } = await expandJoin(this.#options.join, this.#lookup)
+        return [...peers.values()].flat()
+      },
+      removeDead:
+        this.#options.removeDeadAfterMs === null
+          ? null
+          : {
+              afterMs: this.#options.removeDeadAfterMs,
+              votersMin: this.#options.removeDeadMin,
+            },
       store: this.#store,
       space: this.#space,
       transport,
@@ -267,6 +282,7 @@ class ServerProcess {
       clock: SYSTEM_CLOCK,
       logger: this.#logger,
       sealKeys: this.#sealKeys,
+      lookup: this.#lookup,
     })
   }
 
@@ -279,6 +295,7 @@ class ServerProcess {
     const formation = await formOrJoin({
       responder: this.#responder,
       join: [...known, ...this.#options.join],
+      lookup: this.#lookup,
       expect: lost === null ? this.#options.expect : null,
       ...(lost === null ? {} : { replaces: lost.nodeId }),
       call: (peer, note, timeoutMs) => transport.call(peer, note, timeoutMs),
@@ -303,8 +320,11 @@ class ServerProcess {
   async #stop(): Promise<void> {
     this.#aborted.abort()
     for (const stop of this.#stops) stop()
-    await this.#node?.stop(TRANSFER_MS)
+    // Callers are served while leadership is handed over, and what they asked for is answered before the node goes.
+    this.#api?.drain()
+    await Promise.all([this.#node?.handOver(TRANSFER_MS_MAX), pause(API_DRAIN_MS)])
     await this.#api?.close()
+    await this.#node?.stop(TRANSFER_MS_MAX)
     await this.#transport?.close()
     this.#security?.close()
     await this.#files.close()

@@ -4,6 +4,10 @@ import {
   DISK_RESERVE_BYTES_DEFAULT,
   ELECTION_MS_DEFAULT,
   HEARTBEAT_MS_DEFAULT,
+  MEMBERS_MAX,
+  REMOVE_DEAD_MS_MAX,
+  REMOVE_DEAD_MS_MIN,
+  REMOVE_DEAD_VOTERS_DEFAULT,
   TICK_MS_DEFAULT,
   TOKEN_CHARS_MAX,
 } from '../shared/limits.ts'
@@ -16,13 +20,18 @@ const hostPortSchema = z
   .string()
   .regex(/^(\[[0-9a-fA-F:.]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT')
 
+/** An entry of a join list that is looked up as a service: `srv+NAME`, or a name that begins as services do. */
+const serviceSchema = z
+  .string()
+  .regex(/^(srv\+[^:\s/]+|_[^:\s/]+)$/, 'must be HOST:PORT, srv+NAME or _service._tcp.NAME')
+
 const optionsSchema = z
   .strictObject({
     name: nameSchema,
     dataDir: z.string().min(1),
     api: endpointSchema,
     peer: endpointSchema,
-    join: z.array(hostPortSchema).max(64),
+    join: z.array(z.union([serviceSchema, hostPortSchema])).max(64),
     expect: z.int().min(1).max(15).nullable(),
     advertiseApi: z.url({ protocol: /^https?$/ }).nullable(),
     advertisePeer: hostPortSchema.nullable(),
@@ -44,6 +53,15 @@ const optionsSchema = z
       .min(1_000)
       .max(10 * 365 * 24 * 3_600_000)
       .default(CERTIFICATE_LIFETIME_MS_DEFAULT),
+    /** Asked for names of the join list and of peers, before the system is. */
+    dnsServer: hostPortSchema.nullable().default(null),
+    removeDeadAfterMs: z
+      .int()
+      .min(REMOVE_DEAD_MS_MIN)
+      .max(REMOVE_DEAD_MS_MAX)
+      .nullable()
+      .default(null),
+    removeDeadMin: z.int().min(1).max(MEMBERS_MAX).default(REMOVE_DEAD_VOTERS_DEFAULT),
     tickMs: z.int().min(1).max(1_000).default(TICK_MS_DEFAULT),
     heartbeatMs: z.int().min(1).max(10_000).default(HEARTBEAT_MS_DEFAULT),
     /** Whether a damaged store may be replaced from the other members. */

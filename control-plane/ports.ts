@@ -8,6 +8,19 @@ import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { ConfState, Entry, HardState, Message, NodeId, SnapshotMeta } from './raft/messages.ts'
 
 // ---------------------------------------------------------------------------------------------------------------
+// Names in the network
+
+export type HostPort = { readonly host: string; readonly port: number }
+
+/** Looks names up, anew at each call. Each rejects with an Error that says which name, and why. */
+export type Lookup = {
+  /** Every address of a host, of both families; the host itself if it is one. */
+  addresses(host: string): Promise<readonly string[]>
+  /** Where a service is, by its SRV records. */
+  services(name: string): Promise<readonly HostPort[]>
+}
+
+// ---------------------------------------------------------------------------------------------------------------
 // Members
 
 /** How to reach a node, and what people call it. */
@@ -272,6 +285,8 @@ export type ControlPlane = {
   /** Resolves when this node has applied `revision`; TIMEOUT. */
   waitForRevision(revision: number, timeoutMs: number): Promise<void>
   status(): ClusterStatus
+  /** Members that this node has taken out by itself, because they were silent for long, since it started. */
+  readonly deadMembersRemoved: number
   /** A leader is known and the state has caught up with it. */
   isReady(): boolean
   /** Membership; on the leader only (NOT_LEADER elsewhere). Resolve when the change is applied. */
@@ -288,6 +303,10 @@ export type ControlPlane = {
   openBackup(): Promise<OutgoingBackup>
   /** What this node knows of its own gateways goes to the other nodes; soft state, never in the log. */
   publishGateways(gateways: readonly GatewayStatus[]): void
+  /** What this node answers when another one asks which gateways are connected to it: their names. */
+  answerGatewaysWith(read: () => readonly string[]): void
+  /** Asks the other nodes which gateways are connected to them now, by node; leaves out who is away. Never rejects. */
+  askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>>
   /** Called with what another node published. */
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void
 }

@@ -31,6 +31,7 @@ import type {
   PeerHandler,
   PeerNote,
   Transport,
+  Lookup,
 } from './ports.ts'
 import type { LinkPort } from './transport/links.ts'
 import { openPinnedCalls } from './transport/pinned-calls.ts'
@@ -46,6 +47,8 @@ export type SecurityParts = {
   readonly logger: Logger
   /** What the authority is kept under; none for as it is. */
   readonly sealKeys: SealKeys
+  /** Looks the names of peers up. */
+  readonly lookup: Lookup
 }
 
 /** Everything of a node that has to do with certificates; there is none in a node without TLS. */
@@ -79,6 +82,7 @@ export class Security {
         subject,
         token: readJoinToken(options.joinToken),
         join: options.join,
+        lookup: parts.lookup,
         isFresh: identity === null,
         openCalls: (fingerprint) => {
           const asking = () => ({ ...self, clusterId: identity?.clusterId ?? null })
@@ -108,7 +112,7 @@ export class Security {
     this.#revocations = revocations
     this.#givenPair = given
     this.credentials = credentials
-    this.links = tlsLinks({ credentials, revocations, clock, logger })
+    this.links = tlsLinks({ credentials, revocations, clock, logger, lookup: parts.lookup })
     this.apiTls = { credentials, revocations, given }
     const desk = new EnrolmentDesk({
       plane,

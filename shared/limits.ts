@@ -95,11 +95,15 @@ export const API_FAST_REQUEST_BYTES_MAX = API_FAST_HEAD_BYTES_MAX + API_FAST_BOD
 /** Forwarded calls under way on one connection. */
 export const API_FAST_PIPELINE_MAX = 256
 export const API_CLOSE_MS_MAX = 5_000
+/** A node that stops asks callers to connect elsewhere for this long before it takes no more connections. */
+export const API_DRAIN_MS = 50
 export const READ_BARRIER_MS_MAX = 5_000
 /** Connections to the leader for forwarded calls. */
 export const FORWARD_CONNECTIONS_MAX = 256
 export const FORWARD_CONNECT_MS_MAX = 3_000
 export const FORWARD_MS_MAX = 30_000
+/** How often a call that was refused looks whether somebody else leads by now. */
+export const FORWARD_LOOK_MS = 2
 export const FORWARD_RETRY_MS_MIN = 10
 export const FORWARD_RETRY_MS_MAX = 100
 
@@ -235,8 +239,22 @@ export const FORM_LOG_MS = 5_000
 
 /** How often a node looks whether the cluster knows where it is, and whether it knows where the cluster is. */
 export const WHEREABOUTS_MS = 500
+/** How long a leader tries to hand leadership over, before it says so or stops anyway. */
+export const TRANSFER_MS_MAX = 2_000
 /** How long another node may take to answer a call about membership. */
 export const MEMBER_CALL_MS_MAX = 5_000
+
+/** How often a leader that takes dead members out looks for them, at the least. */
+export const DEAD_CHECK_MS_MAX = 1_000
+/** Bounds of `--remove-dead-after`: below, a reboot would do it; above, nobody would remember having asked. */
+export const REMOVE_DEAD_MS_MIN = 60_000
+export const REMOVE_DEAD_MS_MAX = 30 * 86_400_000
+export const REMOVE_DEAD_VOTERS_DEFAULT = 3
+
+// Names
+
+export const DNS_QUERY_MS_MAX = 1_000
+export const DNS_TRIES = 2
 
 // History and watch
 
@@ -268,6 +286,8 @@ export const GATEWAY_FORGOTTEN_MS = 3_600_000
 export const GATEWAYS_PUBLISH_MS_MIN = 10
 /** A node that published nothing for this long takes its gateways' connections with it. */
 export const GATEWAYS_NODE_SILENT_MS = 15_000
+/** How long a write that waits for gateways asks the other nodes which gateways they have. */
+export const GATEWAYS_ASK_MS_MAX = 1_000
 export const ROLLOUTS_WAITING_MAX = 10_000
 /** Longest reason that a gateway gives for a quarantined definition. */
 export const QUARANTINE_REASON_CHARS_MAX = 1_024

@@ -87,13 +87,22 @@ function stateText(
   return member.name === leader ? green('leader') : member.state
 }
 
+/** The largest unit that fits, rounded down: how long it is matters, not how long exactly. */
+function spanText(ms: number): string {
+  const seconds = Math.floor(ms / 1_000)
+  if (seconds < 60) return `${seconds}s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`
+}
+
 function conditionText(member: InspectedMember, { green, yellow, red }: Colours): string {
   const { condition, disk, sameConfig } = member
   if (condition === 'up' && sameConfig === false) return red('up, but its config differs')
   if (condition === 'up' && disk === 'low') return yellow('up, but its disk is almost full')
   if (condition === 'up' && disk === 'none') return red('up, but its disk is full')
   if (condition === 'up') return green('up')
-  return condition === 'down' ? red('down') : yellow('up, but unreachable from here')
+  if (condition === 'unreachable') return yellow('up, but unreachable from here')
+  return red(member.lastHeardMs == null ? 'down' : `down for ${spanText(member.lastHeardMs)}`)
 }
 
 function lagText({ lag }: InspectedMember, yellow: Colours['yellow']): string | number {

@@ -1,6 +1,9 @@
 import {
   ELECTION_MS_DEFAULT,
   HEARTBEAT_MS_DEFAULT,
+  REMOVE_DEAD_MS_MAX,
+  REMOVE_DEAD_MS_MIN,
+  REMOVE_DEAD_VOTERS_DEFAULT,
   REVISION_BUMP,
   TICK_MS_DEFAULT,
 } from '../../shared/limits.ts'
@@ -14,6 +17,8 @@ import { printJson } from '../output.ts'
 import { CONFIRMATION, explainRecovery, isTyped, tellRecovery } from '../recovery.ts'
 import { readByteSize } from '../start/byte-size.ts'
 import { boundHeap } from '../start/heap.ts'
+
+import { readDuration } from '../start/duration.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { hostPortText, readHostPort } from '../start/host-port.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
@@ -44,7 +49,8 @@ const START = defineCommand({
     join: {
       type: 'string',
       default: '',
-      describe: 'peer addresses of a cluster or of fresh nodes, separated by commas',
+      describe:
+        'peers of a cluster or fresh nodes, separated by commas: HOST:PORT (all addresses of a name) or srv+NAME',
     },
     expect: {
       type: 'number',
@@ -64,6 +70,19 @@ const START = defineCommand({
     ...SEAL_KEY_OPTION,
     'open-metrics': { type: 'boolean', describe: '/metrics needs no token' },
     ...TLS_OPTIONS,
+    'dns-server': {
+      type: 'string',
+      describe: 'HOST:PORT of a DNS server for names of the join list and of peers',
+    },
+    'remove-dead-after': {
+      type: 'string',
+      describe: 'take members out that were silent this long, such as 24h; default never',
+    },
+    'remove-dead-min': {
+      type: 'number',
+      default: REMOVE_DEAD_VOTERS_DEFAULT,
+      describe: 'voters that stay whatever --remove-dead-after says',
+    },
     'tick-ms': { type: 'number', default: TICK_MS_DEFAULT, describe: 'how often time moves on' },
     'heartbeat-ms': {
       type: 'number',
@@ -93,7 +112,7 @@ const START = defineCommand({
     const name = args.name ?? nameOfHost()
     const logger = processLogger(args['log-level'], { node: name })
     const join = splitList(args.join)
-    for (const peer of join) readHostPort('--join', peer)
+    for (const entry of join) readJoinEntry(entry)
     const advertisePeer = args['advertise-peer'] ?? null
     const options = {
       name,
@@ -111,6 +130,12 @@ const START = defineCommand({
       insecure: args.insecure === true,
       openMetrics: args['open-metrics'] === true,
       ...(await readTlsOptions(args)),
+      dnsServer:
+        args['dns-server'] === undefined
+          ? null
+          : hostPortText(readHostPort('--dns-server', args['dns-server'])),
+      removeDeadAfterMs: readRemoveDead(args['remove-dead-after']),
+      removeDeadMin: args['remove-dead-min'],
       tickMs: args['tick-ms'],
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
@@ -194,6 +219,18 @@ const RECOVER = defineCommand({
 
 /** `raftway server …`: a control-plane node. */
 export const SERVER_COMMANDS = [START, RECOVER]
+
+/** A name that is looked up as a service carries no port. */
+function readJoinEntry(entry: string): void {
+  if (!/^(srv\+[^:\s/]+|_[^:\s/]+)$/.test(entry)) readHostPort('--join', entry)
+}
+
+function readRemoveDead(text: string | undefined): number | null {
+  if (text === undefined) return null
+  const ms = readDuration('--remove-dead-after', text)
+  if (ms >= REMOVE_DEAD_MS_MIN && ms <= REMOVE_DEAD_MS_MAX) return ms
+  throw new UsageError('--remove-dead-after must be between 1m and 30d')
+}
 
 function splitList(text: string): string[] {
   return text

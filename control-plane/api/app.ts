@@ -122,7 +122,7 @@ function protection(): ReturnType<typeof helmet> {
 
 function assertServing(api: ApiContext, request: ApiRequest): void {
   if (ALWAYS_ANSWERED.has(request.path) && request.method !== 'POST') return
-  if (api.isStopping()) throw new RaftwayError('STOPPING', 'This node is stopping.')
+  if (api.isClosed()) throw new RaftwayError('STOPPING', 'This node is stopping.')
   if (api.plane.identity === null) {
     throw new RaftwayError('NOT_FORMED', 'This node has not formed or joined a cluster yet.')
   }

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { HOST_CHARS_MAX, NAME_CHARS_MAX } from '../../shared/limits.ts'
-import { sendAnswer } from './answer.ts'
+import { sendAnswer, type Answer } from './answer.ts'
 import { pathName, type Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Envelope } from './envelope.ts'
@@ -81,9 +82,30 @@ function getCluster(api: ApiContext, request: Request, response: Response): void
   sendAnswer(response, { status: 200, revision, body })
 }
 
+/** A change that only a majority can make; without one the refusal says who is missing. */
+async function changeCluster(
+  api: ApiContext,
+  request: Request,
+  local: (body: unknown) => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await runOnLeader(api, request, local)
+  } catch (error) {
+    if (!isRaftwayError(error, 'NO_LEADER', 'WRITE_UNCERTAIN', 'TIMEOUT')) throw error
+    const voters = api.plane.status().members.filter(({ role }) => role === 'voter')
+    const silent = voters.filter(({ healthy }) => !healthy).map(({ name }) => name)
+    if ((voters.length - silent.length) * 2 > voters.length) throw error
+    const detail =
+      `${error.message} Members change by a majority of the ${voters.length} voters, and ${silent.join(' and ')} ` +
+      'cannot be heard: bring back what can be. If a majority is lost for good, ' +
+      '"raftway server recover --force-new-cluster" makes a new cluster of one node.'
+    throw new RaftwayError(error.code, detail, { cause: error, extra: error.extra })
+  }
+}
+
 async function addMember(api: ApiContext, request: Request, response: Response): Promise<void> {
   new Query(request.url, []).finish()
-  const answer = await runOnLeader(api, request, async (body) => {
+  const answer = await changeCluster(api, request, async (body) => {
     const envelope = new Envelope(body, ['peer'])
     const peer = envelope.requiredText('peer', HOST_CHARS_MAX + 6)
     if (peer !== '' && !/^(\[[0-9A-Fa-f:.%]+\]|[^\s:/?#@]+):\d{1,5}$/.test(peer)) {
@@ -99,7 +121,7 @@ async function addMember(api: ApiContext, request: Request, response: Response):
 async function removeMember(api: ApiContext, request: Request, response: Response): Promise<void> {
   new Query(request.url, []).finish()
   const name = pathName(request)
-  const answer = await runOnLeader(api, request, async (body) => {
+  const answer = await changeCluster(api, request, async (body) => {
     new Envelope(body, []).finish('INVALID_REQUEST')
     await api.plane.removeMember(name)
     return { status: 200, revision: api.plane.state.revision, body: { name } }
@@ -110,7 +132,7 @@ async function removeMember(api: ApiContext, request: Request, response: Respons
 async function promoteMember(api: ApiContext, request: Request, response: Response): Promise<void> {
   new Query(request.url, []).finish()
   const name = pathName(request)
-  const answer = await runOnLeader(api, request, async (body) => {
+  const answer = await changeCluster(api, request, async (body) => {
     new Envelope(body, []).finish('INVALID_REQUEST')
     await api.plane.promoteMember(name)
     return { status: 200, revision: api.plane.state.revision, body: { name } }
@@ -124,7 +146,7 @@ async function transferLeadership(
   response: Response,
 ): Promise<void> {
   new Query(request.url, []).finish()
-  const answer = await runOnLeader(api, request, async (body) => {
+  const answer = await changeCluster(api, request, async (body) => {
     const envelope = new Envelope(body, ['name'])
     const name = envelope.text('name', NAME_CHARS_MAX)
     envelope.finish('INVALID_REQUEST')

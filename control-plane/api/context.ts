@@ -37,8 +37,10 @@ export type ApiContext = {
   readonly rollouts: RolloutBoard
   readonly forwarder: Forwarder
   readonly metrics: Metrics
-  /** The server was asked to close: what comes now is refused. */
+  /** The server is about to close: it is not ready and takes no watches, but still serves whoever calls. */
   isStopping(): boolean
+  /** It closes: what comes now is refused. */
+  isClosed(): boolean
 }
 
 /** Bounds that a test may tighten; the defaults are those of `shared/limits.ts`. */

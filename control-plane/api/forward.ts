@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http'
 import { describeError, ERROR_CODES, isRaftwayError, RaftwayError } from '../../shared/errors.ts'
-import { FORWARD_RETRY_MS_MAX, FORWARD_RETRY_MS_MIN } from '../../shared/limits.ts'
+import { FORWARD_LOOK_MS, FORWARD_RETRY_MS_MAX, FORWARD_RETRY_MS_MIN } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import { CALLER_HEADER, encodeCaller, type Caller } from '../access/caller.ts'
-import type { ControlPlane, NodeAddress } from '../ports.ts'
+import type { ControlPlane, NodeAddress, NodeId } from '../ports.ts'
 import type { Answer } from './answer.ts'
 import type { Metrics } from './metrics.ts'
 
@@ -12,6 +13,11 @@ export const FORWARDED_HEADER = 'raftway-forwarded'
 
 /** What a `ForwardPort` calls an error that came before there was a connection. */
 export const NOT_CONNECTED = 'NOT_CONNECTED'
+
+/** Whether a call came from another node. */
+export function isForwarded(request: Pick<IncomingMessage, 'headers'>): boolean {
+  return request.headers[FORWARDED_HEADER] !== undefined
+}
 
 /** How often a forwarded call looks whether the node it went to still leads. */
 const LEADER_CHECK_MS = 50
@@ -53,7 +59,13 @@ export type ForwardPort = {
 
 type Attempt =
   | { readonly type: 'answered'; readonly answer: Answer }
-  | { readonly type: 'failed'; readonly isUncertain: boolean; readonly reason: string }
+  | {
+      readonly type: 'failed'
+      /** Who was asked. */
+      readonly by: NodeId
+      readonly isUncertain: boolean
+      readonly reason: string
+    }
   /** The patience was spent on waiting for one. */
   | { readonly type: 'no-leader'; readonly reason: string }
 
@@ -112,7 +124,7 @@ export class Forwarder {
       deadline ??= clock.monotonic() + this.#options.patienceMs
       const isOver = clock.monotonic() + pauseMs >= deadline
       if (isOver || (isUncertain && !call.isRepeatable)) throw failure(isUncertain, attempt.reason)
-      await pause(clock, pauseMs)
+      await this.#untilAnotherLeads(attempt.by, pauseMs)
       pauseMs = Math.min(pauseMs * 2, FORWARD_RETRY_MS_MAX)
     }
   }
@@ -123,9 +135,21 @@ export class Forwarder {
     await this.#options.port.close()
   }
 
+  /** Waits for `ms`, or only until somebody else than who was asked is known to lead: then it can go on at once. */
+  async #untilAnotherLeads(asked: NodeId, ms: number): Promise<void> {
+    const { plane, clock } = this.#options
+    const deadline = clock.monotonic() + ms
+    for (;;) {
+      const leader = plane.leader()
+      const leftMs = deadline - clock.monotonic()
+      if (leftMs <= 0 || (leader !== null && leader.id !== asked)) return
+      await pause(clock, Math.min(FORWARD_LOOK_MS, leftMs))
+    }
+  }
+
   async #attempt(call: LeaderCall, deadline: number | null): Promise<Attempt> {
     const { plane, clock, patienceMs } = this.#options
-    if (plane.isLeader) return attemptHere(call)
+    if (plane.isLeader) return attemptHere(call, plane.self.id)
     let leader = plane.leader()
     if (leader === null) {
       const leftMs = deadline === null ? patienceMs : Math.max(1, deadline - clock.monotonic())
@@ -137,8 +161,9 @@ export class Forwarder {
       }
     }
     if (leader.id !== plane.self.id) return this.#send(call, leader)
-    if (plane.isLeader) return attemptHere(call)
-    return { type: 'failed', isUncertain: false, reason: 'this node is taking over the lead' }
+    if (plane.isLeader) return attemptHere(call, plane.self.id)
+    const reason = 'this node is taking over the lead'
+    return { type: 'failed', by: plane.self.id, isUncertain: false, reason }
   }
 
   async #send(call: LeaderCall, leader: NodeAddress): Promise<Attempt> {
@@ -167,12 +192,13 @@ export class Forwarder {
       const refusal = refusalOf(answer)
       metrics.onForwarded(refusal === null ? 'answered' : 'refused')
       if (refusal === null) return { type: 'answered', answer }
-      return { type: 'failed', isUncertain: refusal === 'WRITE_UNCERTAIN', reason: refusal }
+      const isUncertain = refusal === 'WRITE_UNCERTAIN'
+      return { type: 'failed', by: leader.id, isUncertain, reason: refusal }
     } catch (error) {
       metrics.onForwarded('broken')
       const reason = `${leader.name}: ${describeError(error)}`
       logger.debug({ leader: leader.name, node: plane.self.name, reason }, 'forwarding failed')
-      return { type: 'failed', isUncertain: !isNeverSent(error), reason }
+      return { type: 'failed', by: leader.id, isUncertain: !isNeverSent(error), reason }
     } finally {
       this.#inFlight.delete(entry)
       if (this.#inFlight.size === 0) {
@@ -216,13 +242,14 @@ async function carryOutHere(plane: ControlPlane, call: LeaderCall): Promise<Answ
   throw new RaftwayError('NOT_LEADER', `${plane.self.name} does not lead.`, { extra: { leader } })
 }
 
-async function attemptHere(call: LeaderCall): Promise<Attempt> {
+async function attemptHere(call: LeaderCall, by: NodeId): Promise<Attempt> {
   try {
     return { type: 'answered', answer: await call.local() }
   } catch (error) {
     if (!isRaftwayError(error, 'NOT_LEADER', 'NO_LEADER', 'WRITE_UNCERTAIN')) throw error
     return {
       type: 'failed',
+      by,
       isUncertain: error.code === 'WRITE_UNCERTAIN',
       reason: describeError(error),
     }

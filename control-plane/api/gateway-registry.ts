@@ -56,9 +56,11 @@ export class GatewayRegistry {
 
   constructor(options: GatewayRegistryOptions) {
     this.#options = options
+    options.plane.answerGatewaysWith(() => this.#connectedHere())
     const refresh = setInterval(() => this.#refresh(), REPORT_MS)
     this.#stops = [
       options.plane.onGateways((node, gateways) => this.#onPublished(node, gateways)),
+      () => options.plane.answerGatewaysWith(() => []),
       () => clearInterval(refresh),
     ]
   }
@@ -131,6 +133,26 @@ export class GatewayRegistry {
     return best
   }
 
+  /**
+   * Learns which gateways are connected anywhere now, not only when their nodes come to publish it. Resolves when every
+   * node that is there has answered, or when the time is over.
+   */
+  async refresh(timeoutMs: number): Promise<void> {
+    for (const [node, names] of await this.#options.plane.askGateways(timeoutMs)) {
+      const now = performance.now()
+      const remote = this.#nodes.get(node) ?? { heardAt: now, gateways: new Map() }
+      remote.heardAt = now
+      this.#nodes.set(node, remote)
+      for (const name of names.slice(0, GATEWAYS_MAX)) {
+        if (remote.gateways.get(name)?.status.connected === true) continue
+        // What it serves comes with the node's next publication.
+        const status = { name, node, connected: true, lastReportMs: 0, report: null }
+        remote.gateways.set(name, { status, heardAt: now })
+        this.#tell(name)
+      }
+    }
+  }
+
   /** Calls for every gateway about which something changed. Returns the way to stop. */
   onChange(listener: GatewayListener): () => void {
     this.#listeners.add(listener)
@@ -180,6 +202,13 @@ export class GatewayRegistry {
       lastReportMs: Math.round(now - own.heardAt),
       report: own.report,
     }
+  }
+
+  #connectedHere(): readonly string[] {
+    const now = performance.now()
+    return [...this.#own.values()]
+      .filter((own) => this.#statusOf(own, now).connected)
+      .map(({ name }) => name)
   }
 
   #changed(name: string): void {

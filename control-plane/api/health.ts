@@ -52,6 +52,7 @@ export function metricsSource(api: Omit<ApiContext, 'metrics' | 'forwarder'>): M
     gatewaysBehind: connected.filter(({ status }) => (status.report?.revision ?? 0) < revision)
       .length,
     rolloutsWaiting: rollouts.count,
+    deadMembersRemoved: plane.deadMembersRemoved,
   }
 }
 

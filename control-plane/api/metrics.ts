@@ -17,11 +17,13 @@ export type MetricsSource = {
   readonly gatewaysConnected: number
   readonly gatewaysBehind: number
   readonly rolloutsWaiting: number
+  readonly deadMembersRemoved: number
   readonly members: readonly {
     readonly name: string
     readonly healthy: boolean
     readonly disk: Room | null
     readonly sameConfig: boolean | null
+    readonly lastHeardMs: number | null
   }[]
 }
 
@@ -122,6 +124,10 @@ const GAUGES: Readonly<
     'Members that have another config than this node at the same revision.',
     ({ members }) => members.filter(({ sameConfig }) => sameConfig === false).length,
   ],
+  dead_members_removed: [
+    'Members that this node took out by itself, for their silence, since it started.',
+    (source) => source.deadMembersRemoved,
+  ],
 }
 
 function addLabelledGauges(registers: Registry[], read: () => MetricsSource): void {
@@ -134,6 +140,18 @@ function addLabelledGauges(registers: Registry[], read: () => MetricsSource): vo
       healthy.reset()
       for (const member of read().members) {
         healthy.set({ member: member.name }, Number(member.healthy))
+      }
+    },
+  })
+  const silent = new Gauge({
+    name: 'raftway_member_silent_seconds',
+    help: 'Time since this node last heard from a member; absent for itself and for one never heard.',
+    labelNames: ['member'],
+    registers,
+    collect() {
+      silent.reset()
+      for (const { name, lastHeardMs } of read().members) {
+        if (lastHeardMs !== null) silent.set({ member: name }, lastHeardMs / 1_000)
       }
     },
   })

@@ -24,7 +24,7 @@ import { createApp, createHotCalls } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
 import type { CertificateDesk } from './enrolment.ts'
-import { Forwarder } from './forward.ts'
+import { Forwarder, isForwarded } from './forward.ts'
 import { Front } from './front.ts'
 import { Gate, OPEN_ACCESS, type AccessOptions } from './gate.ts'
 import { GatewayRegistry } from './gateway-registry.ts'
@@ -65,6 +65,8 @@ export type ApiServer = {
   /** `http://127.0.0.1:7400`, or https */
   readonly url: string
   readonly port: number
+  /** From now on it is not ready, takes no watches, and asks callers to connect elsewhere; it still serves them. */
+  drain(): void
   /** Ends watches with the reason, answers what is under way, and closes every connection. */
   close(): Promise<void>
 }
@@ -86,7 +88,11 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
   })
   server.maxConnections = API_CONNECTIONS_MAX
-  server.on('request', app)
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    // A caller that connects anew for its next call finds another node. Other nodes know by themselves.
+    if (api.isStopping() && !isForwarded(request)) response.shouldKeepAlive = false
+    app(request, response)
+  })
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     // A client that asks first is told of a body that is too large before it sends any of it.
     if (!isTooLarge(request, api.bounds.bodyBytesMax)) response.writeContinue()
@@ -96,7 +102,8 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const front = new Front({
     server,
     bodyBytesMax: Math.min(api.bounds.bodyBytesMax, API_FAST_BODY_BYTES_MAX),
-    takes: (request) => hot.takes(request),
+    // It cannot ask callers to connect elsewhere.
+    takes: (request) => !api.isStopping() && hot.takes(request),
     serve: (request, response) => hot.serve(request, response),
   })
   room.certificates?.follow(server)
@@ -116,6 +123,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   return {
     url: `${options.tls === undefined ? 'http' : 'https'}://${host}:${port}`,
     port,
+    drain: () => room.drain(),
     close() {
       closing ??= closeAll({ server, front, room })
       return closing
@@ -126,6 +134,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
 type Room = {
   readonly api: ApiContext
   readonly certificates: ClientCertificates | null
+  drain(): void
   stop(): void
   close(): Promise<void>
 }
@@ -134,6 +143,7 @@ function createRoom(options: ApiOptions): Room {
   const { plane, clock, logger, version, electionMs = ELECTION_MS_DEFAULT } = options
   const bounds = { ...DEFAULT_BOUNDS, ...options.bounds }
   let isStopping = false
+  let isClosed = false
   const metrics: Metrics = new Metrics(() => metricsSource(api))
   const certificates =
     options.tls === undefined ? null : new ClientCertificates(options.tls, options)
@@ -172,12 +182,17 @@ function createRoom(options: ApiOptions): Room {
     forwarder,
     metrics,
     isStopping: () => isStopping,
+    isClosed: () => isClosed,
   }
   return {
     api,
     certificates,
+    drain() {
+      isStopping = true
+    },
     stop() {
       isStopping = true
+      isClosed = true
       gate.close()
       hub.close()
       rollouts.close()

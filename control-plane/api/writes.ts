@@ -1,4 +1,5 @@
 import { definitionKey } from '../../shared/changes.ts'
+import { GATEWAYS_ASK_MS_MAX } from '../../shared/limits.ts'
 import { sendAnswer, type Answer } from './answer.ts'
 import { noteWritten } from './audit.ts'
 import { readBody } from './body.ts'
@@ -6,7 +7,7 @@ import { parseBody } from './body-syntax.ts'
 import { carryOutWrite, type WritePlan } from './carry-out-write.ts'
 import type { ApiContext } from './context.ts'
 import type { ApiRequest, ApiResponse } from './exchange.ts'
-import { FORWARDED_HEADER, type LeaderCall } from './forward.ts'
+import { isForwarded, type LeaderCall } from './forward.ts'
 import { forwardedTarget, readWriteOptions, type WriteOptions } from './write-options.ts'
 
 /** Reads the body of one write. Throws INVALID_DEFINITION or INVALID_REQUEST with every issue. */
@@ -33,6 +34,10 @@ export async function runWrite(
 ): Promise<void> {
   const options = readWriteOptions(request)
   const body = await readBody(request, api.bounds.bodyBytesMax)
+  const { waitMs } = options
+  // Asked when the write begins, and along with it: whoever was connected by then is waited for.
+  const everyGateway =
+    waitMs === null ? null : api.gateways.refresh(Math.min(waitMs, GATEWAYS_ASK_MS_MAX))
   const answer = await carryOutWrite(api, {
     method: methodOf(request),
     target: forwardedTarget(request, options),
@@ -43,8 +48,9 @@ export async function runWrite(
     options,
     plan: async () => plan(parseBody(body.bytes, body.syntax)),
   })
-  const isOver = options.dryRun || options.waitMs === null || answer.status >= 300
+  const isOver = options.dryRun || waitMs === null || answer.status >= 300
   if (answer.status < 300) noteWritten(request, answer.body)
+  if (!isOver) await everyGateway
   sendAnswer(response, isOver ? answer : await withRollout(api, answer, options))
 }
 
@@ -100,10 +106,6 @@ function writtenBy(body: Readonly<Record<string, unknown>>): Set<string> {
 function methodOf(request: ApiRequest): LeaderCall['method'] {
   const { method } = request
   return method === 'PUT' || method === 'DELETE' ? method : 'POST'
-}
-
-function isForwarded(request: ApiRequest): boolean {
-  return request.headers[FORWARDED_HEADER] !== undefined
 }
 
 function forwardedHeaders(request: ApiRequest): Record<string, string> {

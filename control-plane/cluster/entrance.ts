@@ -5,10 +5,11 @@ import { signEnrolment } from '../../shared/enrolment.ts'
 import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import { ENROL_CALL_MS_MAX, ENROL_MS_MAX, ENROL_RETRY_MS } from '../../shared/limits.ts'
 import { formatToken, type TokenText } from '../../shared/token-text.ts'
-import type { Transport } from '../ports.ts'
+import type { Lookup, Transport } from '../ports.ts'
 import { AUTHORITY_SEED_BYTES, openAuthority } from './authority.ts'
 import { Credentials, type CredentialsParts, type Subject } from './credentials.ts'
 import { enrolmentAnswerSchema, type EnrolmentAnswer } from './enrolment.ts'
+import { expandJoin } from './join-list.ts'
 import { referralSchema } from './peer-enrolment.ts'
 
 /** Calls to nodes of one authority, made without a certificate of one's own. */
@@ -21,6 +22,8 @@ export type EntranceOptions = {
   readonly token: TokenText | null
   /** Peer addresses. */
   readonly join: readonly string[]
+  /** Looks their names up, at every round. */
+  readonly lookup: Lookup | null
   /** The node belongs to no cluster yet. */
   readonly isFresh: boolean
   /** Opens calls to nodes whose authority has this fingerprint. */
@@ -121,7 +124,9 @@ async function enrol(token: TokenText, options: EntranceOptions): Promise<Creden
   const deadlineMs = clock.monotonic() + ENROL_MS_MAX
   try {
     for (;;) {
-      const outcome = await askAround(calls, join, body)
+      const { peers, failed } = await expandJoin(join, options.lookup)
+      const places = [...peers.values()].flat()
+      const outcome = places.length > 0 ? await askAround(calls, places, body) : nobodyFound(failed)
       if (!(outcome instanceof RaftwayError)) {
         return await keep(outcome, key.export({ type: 'pkcs8', format: 'pem' }), options)
       }
@@ -134,6 +139,11 @@ async function enrol(token: TokenText, options: EntranceOptions): Promise<Creden
   } finally {
     calls.close()
   }
+}
+
+function nobodyFound(failed: ReadonlyMap<string, string>): RaftwayError {
+  const reasons = [...failed].map(([entry, reason]) => `${entry}: ${reason}`)
+  return new RaftwayError('PEER_UNREACHABLE', reasons.join('; '))
 }
 
 /** The answer of the first member that has one; else why none has. A refusal is final and thrown. */

@@ -12,9 +12,10 @@ import {
 import type { Logger } from '../../shared/logger.ts'
 import type { Random } from '../../shared/random.ts'
 import type { Clock } from '../clock.ts'
-import type { NodeAddress, NodeId, Transport } from '../ports.ts'
+import type { Lookup, NodeAddress, NodeId, Transport } from '../ports.ts'
 import { parseInvite, type FormingResponder, type Invite } from './forming-responder.ts'
 import { chooseFounders, listSize } from './founders.ts'
+import { expandJoin } from './join-list.ts'
 import {
   boundTo,
   formationOf,
@@ -32,6 +33,8 @@ export type FormingOptions = {
   readonly responder: FormingResponder
   /** Peer addresses, this node's own allowed. */
   readonly join: readonly string[]
+  /** Looks the entries of the join list up, at every round; null if each is an address already. */
+  readonly lookup: Lookup | null
   /** The member of that cluster that this node was before it lost its data, and whose place it asks for. */
   readonly replaces?: NodeId
   /** How many nodes found a cluster; null for joining only, or alone without a join list. */
@@ -93,9 +96,9 @@ class Search {
   #joinFailures = 0
 
   constructor(options: FormingOptions) {
-    const { responder, join, expect, call, logger } = options
+    const { responder, join, lookup, expect, call, logger } = options
     this.#options = options
-    this.#survey = new Survey(responder, join, call)
+    this.#survey = new Survey({ responder, join, call, expand: () => expandJoin(join, lookup) })
     this.#look([], false)
     if (expect !== null && expect > 1 && expect <= join.length / 2) {
       logger.warn(
@@ -164,7 +167,8 @@ class Search {
     const fresh = round.sightings.flatMap((sighting) => sighting.fresh ?? [])
     const choice = chooseFounders({ self, expect, list: this.#survey.list, fresh })
     if (!choice.ok) {
-      return this.#log('info', { silent: [...round.silent.keys()] }, `forming: ${choice.missing}`)
+      const silent = Object.fromEntries(round.silent)
+      return this.#log('info', { silent }, `forming: ${choice.missing}`)
     }
     if (this.#isResting()) return
     this.#proposedMs = null

@@ -4,6 +4,7 @@ import { FORM_CALL_MS_MAX, FORM_CONTACTS_MAX } from '../../shared/limits.ts'
 import type { NodeAddress, NodeId, PeerIdentity, Transport } from '../ports.ts'
 import { helloAnswerSchema, type FormingResponder } from './forming-responder.ts'
 import type { FreshNode } from './founders.ts'
+import type { Expansion } from './join-list.ts'
 
 /** Rounds without an answer after which an address that is not in the join list is forgotten. */
 const SILENT_ROUNDS_MAX = 50
@@ -32,14 +33,25 @@ export type Round = {
 export class Survey {
   readonly #responder: FormingResponder
   readonly #call: Transport['call']
-  readonly #list: Map<string, NodeId | null>
+  readonly #expand: () => Promise<Expansion>
+  /** Addresses that each entry of the join list came to when it was last looked up. */
+  readonly #found = new Map<string, readonly string[]>()
+  /** Addresses of the join list, and entries that could not be looked up. */
+  #list: Map<string, NodeId | null>
   /** Addresses that other nodes told of, with the rounds that they have been silent for. */
   readonly #hearsay = new Map<string, number>()
 
-  constructor(responder: FormingResponder, join: readonly string[], call: Transport['call']) {
-    this.#responder = responder
-    this.#call = call
-    this.#list = new Map(join.map((peer) => [peer, null]))
+  /** `expand` looks the join list up, before every round. */
+  constructor(parts: {
+    readonly responder: FormingResponder
+    readonly join: readonly string[]
+    readonly expand: () => Promise<Expansion>
+    readonly call: Transport['call']
+  }) {
+    this.#responder = parts.responder
+    this.#expand = parts.expand
+    this.#call = parts.call
+    this.#list = new Map(parts.join.map((peer) => [peer, null]))
   }
 
   /** The join list, with whom it is known to mean. */
@@ -56,11 +68,13 @@ export class Survey {
   /** Asks everybody at once; `further` beside those that are known. Every question is put after the call began. */
   async ask(further: readonly string[]): Promise<Round> {
     const { self, callers } = this.#responder
+    const silent = new Map<string, string>()
+    await this.#lookUp(silent)
     const addresses = new Set([...this.#list.keys(), ...callers, ...this.#hearsay.keys()])
+    for (const entry of silent.keys()) addresses.delete(entry)
     for (const peer of further) addresses.add(peer)
     // This node asks itself only where the list may mean it under another name.
     if (!this.#list.has(self.peer)) addresses.delete(self.peer)
-    const silent = new Map<string, string>()
     const answers = await Promise.all(
       [...addresses].map((peer) =>
         this.#hello(peer).catch((error: unknown) => {
@@ -79,6 +93,20 @@ export class Survey {
     }
     this.#forgetSilent(silent)
     return { sightings: [...sightings.values()], silent }
+  }
+
+  /** The join list as it is now. An entry that cannot be looked up is what it was, or counts as one silent node. */
+  async #lookUp(silent: Map<string, string>): Promise<void> {
+    const { peers, failed } = await this.#expand()
+    for (const [entry, found] of peers) this.#found.set(entry, found)
+    for (const [entry, reason] of failed) silent.set(entry, reason)
+    const before = this.#list
+    this.#list = new Map()
+    for (const entry of [...peers.keys(), ...failed.keys()]) {
+      for (const peer of this.#found.get(entry) ?? [entry]) {
+        this.#list.set(peer, before.get(peer) ?? null)
+      }
+    }
   }
 
   async #hello(peer: string): Promise<Sighting> {

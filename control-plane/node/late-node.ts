@@ -38,6 +38,7 @@ const NOTHING: StateReader = {
 export class LateNode implements ControlPlane {
   readonly #self: () => NodeAddress
   readonly #audience = new Audience()
+  #readGateways: () => readonly string[] = () => []
   #node: Node | null = null
 
   constructor(self: () => NodeAddress) {
@@ -47,6 +48,7 @@ export class LateNode implements ControlPlane {
   /** The node has found its cluster. Called once. */
   arrive(node: Node): void {
     this.#node = node
+    node.answerGatewaysWith(() => this.#readGateways())
     node.onApplied((change) => this.#audience.applied(change))
     node.onReset(() => this.#audience.reset())
     node.onGateways((name, gateways) => this.#audience.gateways(name, gateways))
@@ -106,6 +108,10 @@ export class LateNode implements ControlPlane {
     }
   }
 
+  get deadMembersRemoved(): number {
+    return this.#node?.deadMembersRemoved ?? 0
+  }
+
   isReady(): boolean {
     return this.#node?.isReady() ?? false
   }
@@ -140,6 +146,15 @@ export class LateNode implements ControlPlane {
 
   publishGateways(gateways: readonly GatewayStatus[]): void {
     this.#node?.publishGateways(gateways)
+  }
+
+  answerGatewaysWith(read: () => readonly string[]): void {
+    this.#readGateways = read
+    this.#node?.answerGatewaysWith(read)
+  }
+
+  async askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>> {
+    return (await this.#node?.askGateways(timeoutMs)) ?? new Map()
   }
 
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {

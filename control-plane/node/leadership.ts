@@ -1,9 +1,13 @@
-import { RaftwayError } from '../../shared/errors.ts'
+import { isRaftwayError, RaftwayError } from '../../shared/errors.ts'
 import type { Clock } from '../clock.ts'
 import type { NodeAddress } from '../ports.ts'
 import { NO_NODE, type NodeId } from '../raft/messages.ts'
 import type { RawNode, SoftState } from '../raft/raw-node.ts'
 import { Waiters } from './waiters.ts'
+
+/** A successor that lacks no more than this gets it in one message. */
+const CLOSE_ENTRIES = 64
+const CLOSE_CHECK_MS = 5
 
 type LeaderWaiter = (leader: NodeAddress | null) => void
 
@@ -13,6 +17,9 @@ export class Leadership {
   readonly #clock: Clock
   readonly #wake: () => void
   readonly #address: (id: NodeId) => NodeAddress | null
+  readonly #isHeard: (id: NodeId) => boolean
+  readonly #flush: () => void
+  readonly #electionMs: number
   readonly #waiting = new Set<{
     readonly hear: LeaderWaiter
     readonly reject: (error: Error) => void
@@ -23,22 +30,37 @@ export class Leadership {
   #isLeading = false
   #transfer: Promise<NodeAddress> | null = null
 
+  /**
+   * `isHeard` tells whether a node was heard of lately; `flush` hands in what was gathered, so that nothing is left over
+   * when the log closes for a transfer.
+   */
   constructor(parts: {
     readonly raw: RawNode
     readonly clock: Clock
+    readonly electionMs: number
     readonly wake: () => void
     readonly address: (id: NodeId) => NodeAddress | null
+    readonly isHeard: (id: NodeId) => boolean
+    readonly flush: () => void
   }) {
     this.#raw = parts.raw
     this.#clock = parts.clock
     this.#wake = parts.wake
     this.#address = parts.address
+    this.#isHeard = parts.isHeard
+    this.#flush = parts.flush
+    this.#electionMs = parts.electionMs
     this.#appliedTerms = new Waiters(parts.clock, 0)
   }
 
   /** Whether this node led when effects were last taken. */
   get isLeading(): boolean {
     return this.#isLeading
+  }
+
+  /** Leadership is on its way to another voter, by this node's own will. */
+  get isHandingOver(): boolean {
+    return this.#transfer !== null
   }
 
   leader(): NodeAddress | null {
@@ -75,8 +97,8 @@ export class Leadership {
 
   /**
    * Hands leadership to a voter, or to the one (of `among`, if given) that has most of the log, and resolves once it
-   * leads.
-   * MEMBERSHIP_REFUSED when there is nobody to hand it to, TIMEOUT when it did not happen.
+   * leads. One that does not take it within an election timeout is passed over for the next. MEMBERSHIP_REFUSED when there is nobody to hand it
+   * to, TIMEOUT when it did not happen.
    */
   async transfer(
     to: NodeId | null,
@@ -84,35 +106,87 @@ export class Leadership {
     among?: ReadonlySet<NodeId>,
   ): Promise<NodeAddress> {
     this.assertLeading()
-    const { id, confState, progress } = this.#raw.status()
-    const candidates = [...(progress ?? [])]
-      .filter(
-        ([member, { recentActive }]) =>
-          member !== id &&
-          confState.voters.includes(member) &&
-          recentActive &&
-          (among?.has(member) ?? true),
-      )
-      .toSorted(([, a], [, b]) => b.match - a.match)
-    const target = to ?? candidates[0]?.[0] ?? null
+    const { id, confState } = this.#raw.status()
     const own = this.#address(id)
-    if (target === id && own !== null) return own
-    if (target === null || !confState.voters.includes(target)) {
-      throw new RaftwayError('MEMBERSHIP_REFUSED', 'there is no other voter that could lead now')
-    }
-    this.#raw.transferLeader(target)
-    this.#wake()
-    const handed = this.#until(
-      (leader) => leader?.id === target,
-      timeoutMs,
-      'leadership was not handed over',
-    )
+    if (to === id && own !== null) return own
+    if (to !== null && !confState.voters.includes(to)) throw nobodyElse()
+    const deadlineMs = this.#clock.monotonic() + timeoutMs
+    if (to === null) await this.#untilSomebodyIsClose(timeoutMs / 2, among)
+    const handed = to === null ? this.#toAny(deadlineMs, among) : this.#attempt(to, timeoutMs)
     this.#transfer = handed
     try {
       return await handed
     } finally {
       this.#transfer = null
+      // What was gathered meanwhile is taken now, if this node still leads.
+      this.#wake()
     }
+  }
+
+  /** One after the other, and from the first again, until somebody has taken it or the time is over. */
+  async #toAny(deadlineMs: number, among?: ReadonlySet<NodeId>): Promise<NodeAddress> {
+    const tried = new Set<NodeId>()
+    for (;;) {
+      const leftMs = Math.max(1, deadlineMs - this.#clock.monotonic())
+      // Somebody takes over, later than was waited for: who it is shows soon.
+      if (this.#raw.role !== 'leader') return this.waitForLeader(leftMs)
+      const successors = this.#successors(among)
+      if (successors.every((id) => tried.has(id))) tried.clear()
+      const target = successors.find((id) => !tried.has(id))
+      if (target === undefined) throw nobodyElse()
+      tried.add(target)
+      try {
+        return await this.#attempt(target, Math.min(leftMs, this.#electionMs))
+      } catch (error) {
+        if (!isRaftwayError(error, 'TIMEOUT') || this.#clock.monotonic() >= deadlineMs) throw error
+      }
+    }
+  }
+
+  #attempt(target: NodeId, timeoutMs: number): Promise<NodeAddress> {
+    this.#flush()
+    this.#raw.transferLeader(target)
+    this.#wake()
+    return this.#until(
+      (leader) => leader?.id === target,
+      timeoutMs,
+      'leadership was not handed over',
+    )
+  }
+
+  /**
+   * While leadership is handed over the log takes nothing, so whoever still has much to fetch fetches it before. Waits a
+   * while for one that is close; then it has to do as it is.
+   */
+  async #untilSomebodyIsClose(timeoutMs: number, among?: ReadonlySet<NodeId>): Promise<void> {
+    const deadlineMs = this.#clock.monotonic() + timeoutMs
+    const isClose = () => {
+      const { progress, lastIndex } = this.#raw.status()
+      const [best] = this.#successors(among)
+      const match = best === undefined ? 0 : (progress?.get(best)?.match ?? 0)
+      return match + CLOSE_ENTRIES >= lastIndex
+    }
+    while (!isClose() && this.#clock.monotonic() < deadlineMs && this.#raw.role === 'leader') {
+      await new Promise<void>((resolve) => {
+        this.#clock.after(CLOSE_CHECK_MS, resolve)
+      })
+    }
+    this.assertLeading()
+  }
+
+  /** The other voters: those that are alive first, and of them the one with most of the log. */
+  #successors(among: ReadonlySet<NodeId> | undefined): readonly NodeId[] {
+    const { id, confState, progress } = this.#raw.status()
+    // The core forgets once an election timeout whom it has heard, so the links have a say as well.
+    const isAlive = (member: NodeId) =>
+      progress?.get(member)?.recentActive === true || this.#isHeard(member)
+    return [...(progress ?? [])]
+      .filter(([member]) => member !== id && confState.voters.includes(member))
+      .filter(([member]) => among?.has(member) ?? true)
+      .toSorted(([a, { match: ofA }], [b, { match: ofB }]) =>
+        isAlive(a) === isAlive(b) ? ofB - ofA : Number(isAlive(b)) - Number(isAlive(a)),
+      )
+      .map(([member]) => member)
   }
 
   onSoftState(softState: SoftState): void {
@@ -161,4 +235,8 @@ export class Leadership {
       this.#waiting.add(waiter)
     })
   }
+}
+
+function nobodyElse(): RaftwayError {
+  return new RaftwayError('MEMBERSHIP_REFUSED', 'there is no other voter that could lead now')
 }

@@ -1,5 +1,5 @@
 import { RaftwayError } from '../../shared/errors.ts'
-import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
+import { MEMBER_CALL_MS_MAX, TRANSFER_MS_MAX } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Identity, NodeAddress, NodeId, PeerIdentity, PeerNote, Transport } from '../ports.ts'
 import type { ReplicatedState } from '../state-machine/state.ts'
@@ -21,6 +21,8 @@ export type MemberDeskParts = {
   readonly state: () => ReplicatedState
   /** Where the members are, as far as this node knows. */
   readonly known: () => readonly NodeAddress[]
+  /** Names of the gateways that are connected to this node now. */
+  readonly connectedGateways: () => readonly string[]
   readonly readBarrier: (timeoutMs: number) => Promise<void>
   /** The cluster has removed this node. */
   readonly onRemoved: () => void
@@ -55,11 +57,19 @@ export class MemberDesk {
     return address
   }
 
-  /** NOT_LEADER, MEMBER_NOT_FOUND, and as `MembershipChanges.remove`. */
+  /**
+   * Takes a member out; NOT_LEADER, MEMBER_NOT_FOUND, and as `MembershipChanges.remove`. A leader that is to take itself
+   * out hands leadership over first, and then refuses with NOT_LEADER: the call belongs to the next one.
+   */
   async remove(name: string): Promise<void> {
     const { identity, self, leadership, membership, transport, logger } = this.#parts
     leadership.assertLeading()
     const member = [...this.#parts.state().members.values()].find((one) => one.name === name)
+    if (member?.id === self.id && membership.removalIssue(name) === null) {
+      // Whoever leads afterwards carries it out: a leader that takes itself out leaves a gap behind.
+      const next = await leadership.transfer(null, TRANSFER_MS_MAX)
+      throw new RaftwayError('NOT_LEADER', `${next.name} leads now, to take ${name} out`)
+    }
     await membership.remove(name)
     if (member === undefined || member.id === self.id) return
     // It no longer hears of commits, its own removal among them; if it is down, nobody needs to tell it.
@@ -76,6 +86,17 @@ export class MemberDesk {
     await this.#parts.membership.promote(name)
   }
 
+  /** To the named voter, or the one that has most of the log; NOT_LEADER, MEMBER_NOT_FOUND, and as `transfer`. */
+  async transferLeadership(name: string | null): Promise<string> {
+    const { leadership, state } = this.#parts
+    leadership.assertLeading()
+    const wanted = [...state().members.values()].find((one) => one.name === name)
+    if (name !== null && wanted === undefined) {
+      throw new RaftwayError('MEMBER_NOT_FOUND', `no member is called ${name}`)
+    }
+    return (await leadership.transfer(wanted?.id ?? null, TRANSFER_MS_MAX)).name
+  }
+
   /** What another node asks. MEMBERSHIP_REFUSED for what only a node without a cluster answers. */
   async onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
     const { identity, self } = this.#parts
@@ -88,6 +109,8 @@ export class MemberDesk {
         return this.#onMoved(from)
       case 'am-i-member':
         return this.#isMember(from)
+      case 'gateways':
+        return this.#parts.connectedGateways()
       case 'removed':
         return this.#onRemoved(from, call.body)
       default:
@@ -149,7 +172,7 @@ export class MemberDesk {
       const { body } = await transport.call(leader.peer, call, MEMBER_CALL_MS_MAX)
       return body
     }
-    await leadership.untilWritable(electionMs)
+    await leadership.untilWritable(4 * electionMs)
     this.#parts.gate.assertMayJoin(address)
     if (replaces !== null) await this.#replace(replaces, address)
     return this.#invitation(address, await membership.admit(address))

@@ -2,10 +2,12 @@ import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type { NodeAddress, NodeId } from '../ports.ts'
 import type { RawNode } from '../raft/raw-node.ts'
 import { encodeCommand } from '../state-machine/command.ts'
-import type { Applier } from './applier.ts'
+import { membersOf, type Applier } from './applier.ts'
 import { ClusterView } from './cluster-view.ts'
+import { DeadMembers } from './dead-members.ts'
 import { DiskGuard } from './disk-guard.ts'
 import { FeatureGate } from './feature-gate.ts'
+import { GatewayExchange } from './gateway-exchange.ts'
 import type { Leadership } from './leadership.ts'
 import { MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
@@ -21,22 +23,25 @@ export type MembersParts = NodeParts & {
   readonly raw: RawNode
   readonly applier: Applier
   readonly leadership: Leadership
-  wake(): void
-  readBarrier(timeoutMs: number): Promise<void>
-  onRemoved(): void
+  readonly wake: () => void
+  readonly readBarrier: (timeoutMs: number) => Promise<void>
+  /** The cluster has taken this node out. */
+  readonly onRemoved: () => void
 }
 
 /** Everything of a node that deals with the other members: who they are, where they are, and how they stand. */
 export class Members {
   readonly changes: MembershipChanges
   readonly desk: MemberDesk
+  readonly gateways: GatewayExchange
   readonly view: ClusterView
   readonly standings: Standings
   readonly guard: DiskGuard
   readonly gate: FeatureGate
+  readonly dead: DeadMembers
   readonly #whereabouts: Whereabouts
   readonly #parts: MembersParts
-  readonly #stops: readonly (() => void)[]
+  readonly #stops: (() => void)[]
 
   constructor(parts: MembersParts) {
     const { raw, applier, clock, leadership, electionMs } = parts
@@ -44,18 +49,32 @@ export class Members {
     this.changes = new MembershipChanges({
       ...parts,
       timeoutMs: 4 * electionMs + MEMBER_CALL_MS_MAX,
+      // As long as the longest election timeout.
+      isHeard: (id) =>
+        id === parts.self.id || (parts.transport.lastHeardMs(id) ?? Infinity) < 2 * electionMs,
       proposeMember: (address) => raw.propose([encodeCommand({ type: 'member', address })]),
     })
     const around = { ...parts, state: () => applier.state, membership: this.changes }
     this.#whereabouts = new Whereabouts(around)
     const known = () => this.#whereabouts.known()
     this.gate = new FeatureGate(parts, applier, known)
-    this.desk = new MemberDesk({ ...around, gate: this.gate, known })
+    this.gateways = new GatewayExchange({
+      ...parts,
+      members: () => applier.state.members,
+      isHeard: (id) => this.isHeard(id),
+    })
+    this.desk = new MemberDesk({
+      ...around,
+      gate: this.gate,
+      known,
+      connectedGateways: () => this.gateways.onAsked(),
+    })
     this.standings = new Standings({
       ...parts,
       state: () => applier.state,
       onDifference: (id, revision) => this.#onDifference(id, revision),
     })
+    this.dead = new DeadMembers({ ...parts, changes: this.changes })
     this.guard = new DiskGuard({
       ...parts,
       withRoom: () => this.standings.withRoom(applier.confState.voters),
@@ -74,6 +93,7 @@ export class Members {
     for (const stop of this.#stops) stop()
     this.#whereabouts.stop()
     this.guard.stop()
+    this.dead.stop()
   }
 
   /** Where a member is, as far as anybody told. */
@@ -85,6 +105,35 @@ export class Members {
       hints.find((hint) => hint.id === id) ??
       null
     )
+  }
+
+  /** Whether anything came from a node within the shortest election timeout. */
+  isHeard(id: NodeId): boolean {
+    return (this.#parts.transport.lastHeardMs(id) ?? Infinity) < this.#parts.electionMs
+  }
+
+  /** Links go to the members there are now. */
+  setPeers(): void {
+    const { applier, hints, transport, self } = this.#parts
+    const known = applier.state.members
+    const members = known.size > 0 ? [...known.values()] : hints
+    transport.setPeers(members.filter(({ id }) => id !== self.id))
+  }
+
+  /** A change was applied here; `request` names whose it was. */
+  onApplied(request: string | null): void {
+    this.setPeers()
+    this.changes.onApplied(request)
+    this.endIfRemoved()
+  }
+
+  /** Ends this node, a moment later, if it is no member any more. */
+  endIfRemoved(): void {
+    const { applier, self, clock, electionMs, onRemoved } = this.#parts
+    const members = membersOf(applier.confState)
+    if (members.size === 0 || members.has(self.id)) return
+    // The others must hear of the commit that removes this node before it goes silent.
+    this.#stops.push(clock.after(2 * electionMs, onRemoved))
   }
 
   #tell(): void {

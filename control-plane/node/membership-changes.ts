@@ -6,6 +6,7 @@ import type { NodeAddress, NodeId } from '../ports.ts'
 import type { ConfChange, MemberChange, Outcome, RawNode } from '../raft/raw-node.ts'
 import type { Applier } from './applier.ts'
 import { encodeMemberContext, isSameAddress } from './member-change.ts'
+import { changeIssue } from './quorum-outlook.ts'
 
 /** A learner this close to the commit index counts as caught up. */
 const CAUGHT_UP_ENTRIES = 64
@@ -21,9 +22,11 @@ export type MembershipParts = {
   readonly clock: Clock
   readonly logger: Logger
   readonly timeoutMs: number
+  /** Whether a node was heard of lately; this one always is. */
+  readonly isHeard: (id: NodeId) => boolean
   readonly makeId: () => string
   proposeMember(address: NodeAddress): Outcome
-  wake(): void
+  readonly wake: () => void
 }
 
 /**
@@ -123,17 +126,25 @@ export class MembershipChanges {
     this.#parts.wake()
   }
 
-  /** Takes a member out. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED for the last voter, and as `admit`. */
+  /**
+   * Takes a member out. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED for the last voter and where too
+   * few voters are heard, and as `admit`.
+   */
   async remove(name: string): Promise<void> {
+    const { id } = this.#member(name)
+    const issue = this.removalIssue(name)
+    if (issue !== null) throw new RaftwayError('MEMBERSHIP_REFUSED', issue)
+    await this.#change([{ type: 'remove', id }], null)
+  }
+
+  /** Why a member cannot be taken out now, in words; null if it can. MEMBER_NOT_FOUND. */
+  removalIssue(name: string): string | null {
     const { id } = this.#member(name)
     const { voters } = this.#parts.applier.confState
     if (voters.length === 1 && voters[0] === id) {
-      throw new RaftwayError(
-        'MEMBERSHIP_REFUSED',
-        `${name} is the only voter: a cluster cannot be without one`,
-      )
+      return `${name} is the only voter: a cluster cannot be without one`
     }
-    await this.#change([{ type: 'remove', id }], null)
+    return this.#changeIssue(voters.filter((voter) => voter !== id))
   }
 
   /** Makes a learner a voter. MEMBER_NOT_FOUND, MEMBERSHIP_REFUSED if it votes already, and as `admit`. */
@@ -142,6 +153,8 @@ export class MembershipChanges {
     if (this.#parts.applier.confState.voters.includes(id)) {
       throw new RaftwayError('MEMBERSHIP_REFUSED', `${name} is a voter already`)
     }
+    const issue = this.#changeIssue([...this.#parts.applier.confState.voters, id])
+    if (issue !== null) throw new RaftwayError('MEMBERSHIP_REFUSED', issue)
     await this.#change([{ type: 'add-voter', id }], null)
   }
 
@@ -232,6 +245,12 @@ export class MembershipChanges {
       this.#asked.delete(request)
       this.#isBusy = false
     }
+  }
+
+  #changeIssue(next: readonly NodeId[]): string | null {
+    const { applier, isHeard } = this.#parts
+    const nameOf = (id: NodeId) => applier.state.members.get(id)?.name ?? String(id)
+    return changeIssue({ voters: applier.confState.voters, isHeard, nameOf }, next)
   }
 
   #assertNameIsFree({ id, name }: NodeAddress): void {

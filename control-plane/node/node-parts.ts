@@ -1,6 +1,7 @@
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type { Command, DiskRoom, Identity, NodeAddress, Transport } from '../ports.ts'
+import type { DeadMemberRule } from './dead-members.ts'
 import type { NodeStore } from '../storage/node-store.ts'
 import type { BootstrapPort } from './bootstrap.ts'
 
@@ -12,6 +13,8 @@ export type NodeParts = {
   readonly hints: readonly NodeAddress[]
   /** Peer addresses at which members may be found when none answers where it was; looked up at each call. */
   readonly seeds: () => Promise<readonly string[]>
+  /** When silent members are taken out; null for never. */
+  readonly removeDead: DeadMemberRule | null
   readonly store: NodeStore
   readonly transport: Transport
   readonly space: DiskRoom

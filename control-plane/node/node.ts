@@ -59,6 +59,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly #audience = new Audience()
   readonly #stops: (() => void)[] = []
   #isStopping = false
+  #stopped: Promise<void> | null = null
 
   /** Takes up where the disk left off, and takes part at once. The transport must deliver to this node. */
   constructor(parts: NodeParts) {
@@ -86,6 +87,7 @@ export class Node implements ControlPlane, PeerHandler {
       makeId: parts.makeId,
       state: this.#applier.state,
       propose: (payloads) => this.#raw.propose(payloads) === 'ok',
+      isClosed: () => this.#leadership.isHandingOver,
       wake,
       confirm: (revision) => this.#confirm(revision),
     })
@@ -100,6 +102,9 @@ export class Node implements ControlPlane, PeerHandler {
       clock,
       wake,
       address: (id) => this.#members.address(id),
+      electionMs: parts.electionMs,
+      isHeard: (id) => this.#members.isHeard(id),
+      flush: () => this.#proposals.flush(),
     })
     this.#members = new Members({
       ...parts,
@@ -139,7 +144,7 @@ export class Node implements ControlPlane, PeerHandler {
 
   async write(request: WriteRequest): Promise<WriteAnswer> {
     this.#assertRunning()
-    await this.#leadership.untilWritable(this.#parts.electionMs)
+    await this.#leadership.untilWritable(4 * this.#parts.electionMs)
     await this.#members.guard.admitWrite()
     const { action } = request
     if (action.type !== 'rollback') return this.#proposals.write(request, null)
@@ -160,6 +165,10 @@ export class Node implements ControlPlane, PeerHandler {
 
   status(): ClusterStatus {
     return this.#members.view.status()
+  }
+
+  get deadMembersRemoved(): number {
+    return this.#members.dead.removed
   }
 
   isReady(): boolean {
@@ -184,15 +193,8 @@ export class Node implements ControlPlane, PeerHandler {
     return this.#members.desk.promote(name)
   }
 
-  async transferLeadership(name: string | null): Promise<string> {
-    this.#leadership.assertLeading()
-    const members = this.#applier.state.members
-    const wanted =
-      name === null ? null : ([...members.values()].find((one) => one.name === name) ?? null)
-    if (name !== null && wanted === null)
-      throw new RaftwayError('MEMBER_NOT_FOUND', `no member is called ${name}`)
-    const leader = await this.#leadership.transfer(wanted?.id ?? null, 2 * this.#parts.electionMs)
-    return leader.name
+  transferLeadership(name: string | null): Promise<string> {
+    return this.#members.desk.transferLeadership(name)
   }
 
   openBackup(): Promise<OutgoingBackup> {
@@ -210,14 +212,19 @@ export class Node implements ControlPlane, PeerHandler {
   }
 
   publishGateways(gateways: readonly GatewayStatus[]): void {
-    for (const id of this.#applier.state.members.keys()) {
-      if (id !== this.self.id)
-        this.#parts.transport.sendNote(id, { type: 'gateways', body: gateways })
-    }
+    this.#members.gateways.publish(gateways)
+  }
+
+  answerGatewaysWith(read: () => readonly string[]): void {
+    this.#members.gateways.answerWith(read)
+  }
+
+  askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>> {
+    return this.#members.gateways.ask(timeoutMs)
   }
 
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    return this.#audience.onGateways(listener)
+    return this.#members.gateways.onGateways(listener)
   }
 
   // What other nodes send
@@ -235,11 +242,7 @@ export class Node implements ControlPlane, PeerHandler {
   onNote(from: NodeId, note: PeerNote): void {
     if (note.type === 'progress') this.#members.view.onProgressNote(note.body)
     if (note.type === 'standing') this.#members.standings.onNote(from, note.body)
-    if (note.type === 'gateways') {
-      const name = this.#applier.state.members.get(from)?.name
-      // A peer of the same cluster is trusted to send what publishGateways was given.
-      if (name !== undefined) this.#audience.gateways(name, note.body as readonly GatewayStatus[])
-    }
+    if (note.type === 'gateways') this.#members.gateways.onNote(from, note.body)
   }
 
   onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {
@@ -256,18 +259,32 @@ export class Node implements ControlPlane, PeerHandler {
     this.#loop.wake()
   }
 
-  /** Hands leadership over if it can within `transferMs`, then stops; resolves when the disk holds all of it. */
-  async stop(transferMs: number): Promise<void> {
+  /**
+   * Hands leadership over if it can within `transferMs`; nothing happens on a node that does not lead. Writes that come
+   * meanwhile wait, and the node goes on as a follower. Never rejects.
+   */
+  async handOver(transferMs: number): Promise<void> {
+    if (this.#isStopping || !this.isLeader || this.#applier.confState.voters.length === 1) return
+    const { logger } = this.#parts
+    try {
+      const { name } = await this.#leadership.transfer(null, transferMs)
+      logger.info({ leader: name }, 'handed leadership over')
+    } catch (error) {
+      if (this.isLeader) {
+        logger.warn({ reason: describeError(error) }, 'stopping without handing leadership over')
+      }
+    }
+  }
+
+  /** Hands leadership over as `handOver`, then stops; resolves when the disk holds all of it. */
+  stop(transferMs: number): Promise<void> {
+    return (this.#stopped ??= this.#stop(transferMs))
+  }
+
+  async #stop(transferMs: number): Promise<void> {
+    await this.handOver(transferMs)
     if (this.#isStopping) return
     this.#isStopping = true
-    if (this.isLeader && this.#applier.confState.voters.length > 1) {
-      await this.#leadership.transfer(null, transferMs).catch((error: unknown) => {
-        this.#parts.logger.warn(
-          { reason: describeError(error) },
-          'stopping without handing leadership over',
-        )
-      })
-    }
     this.#rejectAll(new RaftwayError('STOPPING', 'this node is stopping'))
     for (const stop of this.#stops) stop()
     await this.#housekeeping.stop()
@@ -306,7 +323,7 @@ export class Node implements ControlPlane, PeerHandler {
         this.#members.standings.applied(change)
         this.#audience.applied(change)
       },
-      onMembership: (request) => this.#onMembership(request),
+      onMembership: (request) => this.#members.onApplied(request),
     }
   }
 
@@ -332,7 +349,11 @@ export class Node implements ControlPlane, PeerHandler {
         'WRITE_UNCERTAIN',
         'leadership changed while the write was under way',
       )
-      this.#proposals.abandon(error)
+      if (wasLeading && this.#leadership.isHandingOver) {
+        this.#proposals.handOff(error, 4 * this.#parts.electionMs)
+      } else {
+        this.#proposals.abandon(error)
+      }
       this.#members.changes.abandon(error)
     }
     const leader = this.#members.address(softState.leader)?.name ?? null
@@ -365,34 +386,13 @@ export class Node implements ControlPlane, PeerHandler {
       new RaftwayError('NOT_LEADER', 'this node follows'),
       this.#applier.state,
     )
-    this.#setPeers()
+    this.#members.setPeers()
     this.#leadership.onApplied(restored.appliedTerm)
     this.#revisions.reach(restored.revision)
     this.#applied.reach(restored.appliedIndex)
     this.#members.standings.reset()
     this.#audience.reset()
     this.#compiler.wake()
-  }
-
-  #onMembership(request: string | null): void {
-    this.#setPeers()
-    this.#members.changes.onApplied(request)
-    this.#endIfRemoved()
-  }
-
-  #endIfRemoved(): void {
-    const members = membersOf(this.#applier.confState)
-    if (members.size === 0 || members.has(this.self.id)) return
-    // The others must hear of the commit that removes this node before it goes silent.
-    this.#stops.push(
-      this.#parts.clock.after(2 * this.#parts.electionMs, () => this.#endAsRemoved()),
-    )
-  }
-
-  #setPeers(): void {
-    const known = this.#applier.state.members
-    const members = known.size > 0 ? [...known.values()] : this.#parts.hints
-    this.#parts.transport.setPeers(members.filter(({ id }) => id !== this.self.id))
   }
 
   #startTimers(): void {
@@ -414,10 +414,10 @@ export class Node implements ControlPlane, PeerHandler {
 
   #begin(): void {
     this.#compiler.wake()
-    this.#setPeers()
+    this.#members.setPeers()
     this.#startTimers()
     // It may have crashed between the entry that removed it and its end.
-    this.#endIfRemoved()
+    this.#members.endIfRemoved()
     // A cluster of one has nobody to wait for.
     const { voters, votersOutgoing } = this.#applier.confState
     if (voters.length !== 1 || voters[0] !== this.self.id || votersOutgoing.length > 0) return

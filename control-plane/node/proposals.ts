@@ -26,6 +26,7 @@ export class Proposals {
   readonly #clock: Clock
   readonly #makeId: () => string
   readonly #propose: (payloads: readonly Uint8Array[]) => boolean
+  readonly #isClosed: () => boolean
   readonly #wake: () => void
   readonly #gate: Pick<FeatureGate, 'assertAdmitted'>
   readonly #confirm: (revision: number) => Promise<void>
@@ -41,15 +42,17 @@ export class Proposals {
   #abandoned = 0
 
   /**
-   * `gate` refuses what some member does not know yet (FEATURE_UNAVAILABLE). `propose` hands a batch to the core and says whether it was taken; `wake` asks for a `flush` soon; `confirm`
-   * resolves when a revision is applied here and a majority has confirmed, after the call, who leads. TIMEOUT or
-   * NO_LEADER when that takes too long.
+   * `gate` refuses what some member does not know yet (FEATURE_UNAVAILABLE).
+   * `propose` hands a batch to the core and says whether it was taken; `isClosed` says that it would not be now; `wake`
+   * asks for a `flush` soon; `confirm` resolves when a revision is applied here and a majority has confirmed, after the
+   * call, who leads. TIMEOUT or NO_LEADER when that takes too long.
    */
   constructor(parts: {
     readonly clock: Clock
     readonly makeId: () => string
     readonly state: ReplicatedState
     readonly propose: (payloads: readonly Uint8Array[]) => boolean
+    readonly isClosed: () => boolean
     readonly wake: () => void
     readonly gate: Pick<FeatureGate, 'assertAdmitted'>
     readonly confirm: (revision: number) => Promise<void>
@@ -57,6 +60,7 @@ export class Proposals {
     this.#clock = parts.clock
     this.#makeId = parts.makeId
     this.#propose = parts.propose
+    this.#isClosed = parts.isClosed
     this.#wake = parts.wake
     this.#gate = parts.gate
     this.#confirm = parts.confirm
@@ -99,9 +103,9 @@ export class Proposals {
     return answer
   }
 
-  /** Hands what was gathered to the core, as one batch in order. */
+  /** Hands what was gathered to the core, as one batch in order. While the log is closed it stays gathered. */
   flush(): void {
-    while (this.#gathered.length > 0) {
+    while (this.#gathered.length > 0 && !this.#isClosed()) {
       const batch = this.#gathered.splice(0, PROPOSALS_PER_BATCH_MAX)
       if (this.#propose(batch.map(({ payload }) => payload))) continue
       // Refused as a whole: what was planned on top of it is void as well.
@@ -134,6 +138,30 @@ export class Proposals {
     const pending = [...this.#pending.values()].flat()
     this.#pending.clear()
     for (const { reject } of pending) reject(error)
+  }
+
+  /**
+   * Leadership went, in good order, to a node that holds everything that was proposed here: it commits that first, and
+   * this node hears of it as a follower. Whatever has not been applied within `graceMs` ends as with `abandon`.
+   */
+  handOff(error: RaftwayError, graceMs: number): void {
+    const tooLate = new RaftwayError('NOT_LEADER', 'leadership was handed over before the write')
+    for (const { command } of this.#gathered) this.#end(command.key, tooLate)
+    const kept = new Map(this.#pending)
+    this.#pending.clear()
+    this.abandon(error)
+    for (const [key, waiting] of kept) this.#pending.set(key, waiting)
+    this.#clock.after(graceMs, () => {
+      for (const [key, waiting] of kept) {
+        if (this.#pending.get(key) === waiting) this.#end(key, error)
+      }
+    })
+  }
+
+  #end(key: string, error: RaftwayError): void {
+    const waiting = this.#pending.get(key) ?? []
+    this.#pending.delete(key)
+    for (const { reject } of waiting) reject(error)
   }
 
   /** Must follow the plan without a pause: what is planned next is planned on top of it. */

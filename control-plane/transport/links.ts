@@ -1,6 +1,13 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import {
+  connect,
+  createServer,
+  isIP,
+  type LookupFunction,
+  type Server,
+  type Socket,
+} from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Proof } from '../ports.ts'
+import type { Lookup, Proof } from '../ports.ts'
 import { parseAddress, type HostPort } from './address.ts'
 
 // The port below which bytes travel. Nothing above it knows sockets: plain TCP is one value of it, TLS another.
@@ -37,26 +44,35 @@ const SOCKET_OPTIONS = {
   keepAliveInitialDelay: KEEP_ALIVE_MS,
 } as const
 
-/** Plain TCP. */
-export const TCP_LINKS: LinkPort = {
-  async connect(peer, signal) {
-    const stream = await openSocket(peer, signal)
-    return { stream, remote: peer, proof: { type: 'plain' } }
-  },
+/** Plain TCP. Names are looked up anew for every link, by `lookup`, or as the system does. */
+export function tcpLinks(lookup: Lookup | null): LinkPort {
+  return {
+    async connect(peer, signal) {
+      const stream = await openSocket(peer, signal, lookup)
+      return { stream, remote: peer, proof: { type: 'plain' } }
+    },
 
-  listen(at, onLink) {
-    return listenOn(at, (socket) => {
-      onLink({ stream: socket, remote: remoteOf(socket), proof: { type: 'plain' } })
-    })
-  },
+    listen(at, onLink) {
+      return listenOn(at, (socket) => {
+        onLink({ stream: socket, remote: remoteOf(socket), proof: { type: 'plain' } })
+      })
+    },
+  }
 }
 
+export const TCP_LINKS = tcpLinks(null)
+
 /** A connected socket to `HOST:PORT`; its errors are heard. */
-export function openSocket(peer: string, signal: AbortSignal): Promise<Socket> {
+export function openSocket(
+  peer: string,
+  signal: AbortSignal,
+  lookup: Lookup | null,
+): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { host, port } = parseAddress(peer)
     signal.throwIfAborted()
-    const socket = connect({ host, port, ...SOCKET_OPTIONS })
+    const by = lookup === null ? {} : { lookup: socketLookup(lookup) }
+    const socket = connect({ host, port, ...SOCKET_OPTIONS, ...by })
     const onAbort = () => socket.destroy(new Error('gave up connecting'))
     signal.addEventListener('abort', onAbort, { once: true })
     // Stays for good: a socket whose error nobody hears would end the process.
@@ -70,6 +86,20 @@ export function openSocket(peer: string, signal: AbortSignal): Promise<Socket> {
       resolve(socket)
     })
   })
+}
+
+/** Every address of a host, for the socket to try one after the other. */
+function socketLookup(lookup: Lookup): LookupFunction {
+  return (host, _options, answer) => {
+    lookup.addresses(host).then(
+      (addresses) =>
+        answer(
+          null,
+          addresses.map((address) => ({ address, family: isIP(address) })),
+        ),
+      (error: unknown) => answer(error instanceof Error ? error : new Error(String(error)), []),
+    )
+  }
 }
 
 /** Listens for sockets; their errors are heard. */

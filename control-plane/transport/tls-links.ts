@@ -16,7 +16,7 @@ import {
 } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
-import type { NodeCredentials, Proof, Revocations } from '../ports.ts'
+import type { Lookup, NodeCredentials, Proof, Revocations } from '../ports.ts'
 import { ignoreHere, listenOn, openSocket, remoteOf } from './links.ts'
 import type { Link, LinkListener, LinkPort } from './links.ts'
 
@@ -30,6 +30,8 @@ export type TlsLinkParts = {
   readonly revocations: Revocations
   readonly clock: Clock
   readonly logger: Logger
+  /** Looks the names of peers up; the system does if it is not given. */
+  readonly lookup?: Lookup
 }
 
 /**
@@ -42,7 +44,8 @@ export function tlsLinks(parts: TlsLinkParts): LinkPort {
   return {
     async connect(peer, signal) {
       const { authority, pair } = parts.credentials
-      const stream = await secure(peer, signal, { ...pair, ca: pem(authority) })
+      const { lookup = null } = parts
+      const stream = await secure({ peer, signal, lookup }, { ...pair, ca: pem(authority) })
       const proof = proofOf(stream, parts)
       if (proof.type === 'certificate' && proof.certificate.role === 'node') {
         open.add(stream, peer, proof.certificate)
@@ -64,7 +67,7 @@ export function tlsLinks(parts: TlsLinkParts): LinkPort {
 export function pinnedLinks(fingerprint: string, clock: Clock): Pick<LinkPort, 'connect'> {
   return {
     async connect(peer, signal) {
-      const stream = await secure(peer, signal, {})
+      const stream = await secure({ peer, signal, lookup: null }, {})
       const certificate = stream.getPeerX509Certificate()
       const authority = readCertificate(
         stream.getPeerCertificate(true).issuerCertificate?.raw ?? '',
@@ -95,11 +98,11 @@ function objection(seen: {
 
 /** Resolves when the handshake is over. PEER_REFUSED when the other end does not speak TLS, or not as a peer port. */
 async function secure(
-  peer: string,
-  signal: AbortSignal,
+  to: { readonly peer: string; readonly signal: AbortSignal; readonly lookup: Lookup | null },
   shown: { readonly key?: string; readonly cert?: string; readonly ca?: string },
 ): Promise<TLSSocket> {
-  const socket = await openSocket(peer, signal)
+  const { peer, signal } = to
+  const socket = await openSocket(peer, signal, to.lookup)
   return new Promise((resolve, reject) => {
     const stream = connect({
       ...shown,

@@ -160,6 +160,14 @@ describe('the status of a cluster', () => {
     )
   })
 
+  test('says since when a member is down', () => {
+    const conditions = [4_200, 61_000, 7_300_000, 400_000_000].map((lastHeardMs) => {
+      const down = { condition: 'down', healthy: false, lastHeardMs } as const
+      return /down for \w+/.exec(renderStatus(cluster([member('n1', down)], null), PLAIN))?.[0]
+    })
+    expect(conditions).toEqual(['down for 4s', 'down for 1m', 'down for 2h', 'down for 4d'])
+  })
+
   test('says that nothing can be written when the quorum is lost', () => {
     const down = { condition: 'down', healthy: false, lag: null, revision: null } as const
     const text = renderStatus(

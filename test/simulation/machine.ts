@@ -253,6 +253,7 @@ export class Machine {
       self: this.address,
       hints,
       seeds: () => Promise.resolve(this.#world.seeds()),
+      removeDead: null,
       store,
       transport: running.transport,
       clock: life,
@@ -297,6 +298,7 @@ export class Machine {
     const formation = await formOrJoin({
       responder,
       join: beginning.peers,
+      lookup: null,
       expect: null,
       ...(beginning.replaces === null ? {} : { replaces: beginning.replaces }),
       call: (peer, note, timeoutMs) => transport.call(peer, note, timeoutMs),

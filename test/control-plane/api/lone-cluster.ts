@@ -115,6 +115,7 @@ export class LoneNode implements ControlPlane {
   readonly #onApplied = new Set<(change: AppliedChange) => void>()
   readonly #onReset = new Set<() => void>()
   readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  #readGateways: () => readonly string[] = () => []
   readonly #atRevision = new Set<{ readonly revision: number; readonly resolve: () => void }>()
   #speculation: Speculation
   #applied = 0
@@ -210,6 +211,8 @@ export class LoneNode implements ControlPlane {
     }
   }
 
+  readonly deadMembersRemoved = 0
+
   isReady(): boolean {
     return this.#cluster.leader !== null && this.#applied === this.#cluster.log.length
   }
@@ -278,6 +281,15 @@ export class LoneNode implements ControlPlane {
         for (const hear of node.#onGateways) hear(this.self.name, JSON.parse(text))
       })
     }
+  }
+
+  answerGatewaysWith(read: () => readonly string[]): void {
+    this.#readGateways = read
+  }
+
+  askGateways(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const others = this.#cluster.nodes.filter((node) => node !== this)
+    return Promise.resolve(new Map(others.map((node) => [node.self.name, node.#readGateways()])))
   }
 
   onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {

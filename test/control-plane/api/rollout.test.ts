@@ -205,3 +205,17 @@ test('a thousand reports at once are one publication', async () => {
   expect(published).toHaveBeenCalledTimes(1)
   expect(published.mock.calls[0]?.[0]).toHaveLength(1_000)
 })
+
+test('a gateway that has just connected to another node counts, though that node has not told of it yet', async () => {
+  const other = station(1)
+  other.node.isMute = true
+  other.gateways.watchOpened('elsewhere', {})
+  expect(await wait(0, 5, 0)).toMatchObject({ gateways: 0 })
+  await station(0).gateways.refresh(1_000)
+  const rollout = wait(0, 5)
+  expect(await isSettled(rollout)).toBe(false)
+  other.node.isMute = false
+  other.gateways.report('elsewhere', reportOf(5))
+  await vi.advanceTimersByTimeAsync(50)
+  expect(await rollout).toEqual({ revision: 5, gateways: 1, applied: 1, behind: [] })
+})

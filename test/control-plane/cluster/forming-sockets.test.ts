@@ -27,6 +27,7 @@ function search(node: TestNode, join: readonly string[], signal: AbortSignal): P
   return formOrJoin({
     responder,
     join,
+    lookup: null,
     expect: 3,
     call: (peer, note, timeoutMs) => node.transport.call(peer, note, timeoutMs),
     clock: SYSTEM_CLOCK,

@@ -127,6 +127,30 @@ test('nodes that know only one seed find each other through it', async () => {
   expect(clusterIds(nodes)).toHaveLength(1)
 })
 
+test('join lists that overlap give one cluster, as long as more than half of all boxes are expected', async () => {
+  const problems: string[] = []
+  for (let seed = 1; seed <= 40; seed++) {
+    const world = new World(seed)
+    const { random } = world
+    const names = Array.from({ length: 3 + random.below(4) }, (_, at) => `n${at + 1}`)
+    const expected = Math.floor(names.length / 2) + 1
+    const nodes = names.map((name) => {
+      // Everybody lists the first, and whoever else comes to mind.
+      const others = names.slice(1).filter(() => world.chance(60))
+      return world.add(
+        name,
+        ['n1', ...others].map((other) => `${other}:7401`),
+        expected,
+      )
+    })
+    brew(world, nodes)
+    await world.clock.run(FAIR_MS, () => false)
+    const formed = nodes.filter(({ formation }) => formation !== null)
+    if (clusterIds(formed).length > 1) problems.push(`seed ${seed}: ${clusterIds(formed).join()}`)
+  }
+  expect(problems).toEqual([])
+}, 120_000)
+
 test('two halves of a cut list never both form', async () => {
   const problems: string[] = []
   for (let seed = 1; seed <= 20; seed++) {
@@ -238,6 +262,7 @@ describe('the responder', () => {
     const searching = formOrJoin({
       responder,
       join: ['nobody:1'],
+      lookup: null,
       expect: null,
       call: () => Promise.reject(new RaftwayError('PEER_UNREACHABLE', 'nobody')),
       clock,

@@ -224,6 +224,7 @@ export class SimulatedNode {
       const formation = await formOrJoin({
         responder,
         join: this.#join,
+        lookup: null,
         expect: this.#expect,
         call: this.#world.callFrom(this, isAlive),
         clock,

@@ -4,6 +4,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { NodeParts } from '../../../control-plane/node/node-parts.ts'
+
+import type { DeadMemberRule } from '../../../control-plane/node/dead-members.ts'
 import { Node } from '../../../control-plane/node/node.ts'
 import { PeerSwitch } from '../../../control-plane/node/peer-switch.ts'
 import type { NodeAddress, WriteRequest } from '../../../control-plane/ports.ts'
@@ -28,6 +30,8 @@ export class TestNode {
   transport: TcpTransport
   readonly space: TestRoom
   fatal: unknown = null
+  /** What nodes that begin from now on do about silent members. */
+  static removeDead: DeadMemberRule | null = null
 
   private constructor(parts: {
     dir: string
@@ -87,6 +91,7 @@ export class TestNode {
       self,
       hints,
       seeds: () => Promise.resolve(seeds),
+      removeDead: TestNode.removeDead,
       store,
       space: prepared.space,
       transport,

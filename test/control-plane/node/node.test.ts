@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { assertNothingLost } from '../../../control-plane/node/lost-entries.ts'
 import type { AppliedChange, WriteRequest } from '../../../control-plane/ports.ts'
 import type { Definition, DefinitionInput } from '../../../shared/definitions/kinds.ts'
+import { isRaftwayError } from '../../../shared/errors.ts'
 import { eventually, foundCluster, leaderOf, putApi, TestNode } from './cluster.ts'
 
 let close: (() => Promise<void>) | null = null
@@ -232,6 +233,53 @@ test('a node that lost what it had acknowledged stops, and says so', async () =>
     code: 'STORAGE_CORRUPT',
   })
   await expect(assertNothingLost(leader.store.notes)).resolves.toBe(undefined)
+})
+
+test('leadership can be handed over at any moment, also just after the leader has counted whom it hears', async () => {
+  const nodes = await open(3)
+  const leaders: string[] = []
+  for (let i = 0; i < 30; i++) {
+    const leader = await leaderOf(nodes)
+    leaders.push(await leader.node.transferLeadership(null))
+    await eventually('the next one leads', () =>
+      nodes.find(({ name, node }) => name === leaders.at(-1) && node.isLeader),
+    )
+  }
+  expect(leaders).toHaveLength(30)
+})
+
+test('writes in flight while leadership is handed over are answered by what became of them', async () => {
+  const nodes = await open(3)
+  const leader = await leaderOf(nodes)
+  await leader.node.write(putApi('first'))
+  const outcomes: string[] = []
+  const writes: Promise<void>[] = []
+  const over = new AbortController()
+  const write = (name: string) => {
+    writes.push(
+      leader.node.write(putApi(name)).then(
+        ({ revision }) => void outcomes.push(String(revision)),
+        (error: unknown) => void outcomes.push(isRaftwayError(error) ? error.code : String(error)),
+      ),
+    )
+  }
+  for (let i = 0; i < 50; i++) write(`early-${i}`)
+  await new Promise((resolve) => setImmediate(resolve))
+  const handing = leader.node.handOver(2_000).finally(() => over.abort())
+  for (let i = 0; !over.signal.aborted; i++) {
+    write(`late-${i}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await handing
+  await Promise.all(writes)
+  const acknowledged = outcomes.filter((outcome) => /^\d+$/.test(outcome))
+  expect(acknowledged.length).toBeGreaterThanOrEqual(50)
+  // Refused are only those that came when the log was closed: they are for the next leader.
+  const refusals = new Set(outcomes.filter((outcome) => !/^\d+$/.test(outcome)))
+  for (const code of refusals) expect(['NOT_LEADER', 'NO_LEADER']).toContain(code)
+  const next = await leaderOf(nodes)
+  await next.node.readBarrier(5_000)
+  expect(next.node.state.count).toBe(1 + acknowledged.length)
 })
 
 test('a restart takes up from the disk: state, revision, members and idempotency keys', async () => {

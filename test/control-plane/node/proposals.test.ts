@@ -29,6 +29,7 @@ function setUp(): {
     makeId: () => `id-${ids++}`,
     state,
     propose: (batch) => payloads.push(...batch) > 0,
+    isClosed: () => false,
     wake: () => {},
     gate: { assertAdmitted: () => {} },
     confirm: (revision) =>

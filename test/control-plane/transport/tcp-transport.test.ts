@@ -6,6 +6,7 @@ import { encodeFrame } from '../../../shared/framing.ts'
 import { PEER_HELLO_BYTES_MAX, PEER_QUEUE_BYTES_MAX } from '../../../shared/limits.ts'
 import type { Message, NodeAddress } from '../../../control-plane/ports.ts'
 import { makeEntry } from '../../../control-plane/raft/entry.ts'
+import { tcpLinks } from '../../../control-plane/transport/links.ts'
 import { encodeHello, FRAME } from '../../../control-plane/transport/wire.ts'
 import { TestNodes, until, type TestNode } from './nodes.ts'
 
@@ -252,6 +253,27 @@ describe('a link', () => {
       return leader.handler.messages.length > 0
     })
     expect(a.transport.learned(2)).toMatchObject({ peer: leader.address.peer })
+  })
+
+  test('to a name is looked up anew at every attempt', async () => {
+    const b = await nodes.open(2)
+    let known: readonly string[] | null = null
+    const lookup = {
+      addresses: (host: string) =>
+        known === null
+          ? Promise.reject(new Error(`no such name: ${host}`))
+          : Promise.resolve(known),
+      services: () => Promise.resolve([]),
+    }
+    const a = await nodes.open(1, { links: tcpLinks(lookup) })
+    a.transport.setPeers([at(b, `b.test:${b.transport.port}`)])
+    await until('it is not there yet', () => a.handler.unreachable.includes(2))
+    known = ['127.0.0.1']
+    await until('now it is', () => {
+      a.transport.send(beat(a, b, 1))
+      return b.handler.messages.length > 0
+    })
+    expect(commits(b)[0]).toBe(1)
   })
 
   test('is not made with another node that answers at the address', async () => {

@@ -46,6 +46,7 @@ class Holder {
   }
 
   async end(): Promise<void> {
+    if (this.#unshare.exitCode !== null || this.#unshare.signalCode !== null) return
     const ended = once(this.#unshare, 'exit')
     process.kill(this.pid, 'SIGKILL')
     await ended

@@ -152,7 +152,7 @@ describe.skipIf(!canRun)(
       await votersUp(['n1', 'n2', 'n3', 'n4'])
       await type('admin', 'cluster remove n4')
       const { code } = await node('n4').ended
-      expect(code).toBe(1)
+      expect(code).toBe(7)
       expect(node('n4').text).toMatch(/n4 was removed/)
       await votersUp(['n1', 'n2', 'n3'])
     })

@@ -202,6 +202,17 @@ describe.skipIf(!canRun)(
       )
     })
 
+    test('root lets himself in where every admin token is lost', async () => {
+      await type('n2', 'pkill')
+      await node('n2').ended
+      await type('n2', '--auth off')
+      await node('n2').says(/part of a cluster/)
+      await votersUp(['n1', 'n2'])
+      const token = (await type('n2', 'token create')).trim()
+      expect(token).toMatch(/^rwt_rescue\./)
+      expect(await onAdmin(`raftway get apis --token ${token}`)).toContain('hello')
+    })
+
     test('every block of the section was typed', () => {
       expect(blocks).toEqual([])
       expect(done.length).toBeGreaterThan(15)

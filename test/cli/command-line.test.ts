@@ -161,6 +161,9 @@ describe('options', () => {
       'tick-ms': 20,
       'heartbeat-ms': 60,
       'election-ms': 300,
+      'heal-corrupt': 'on',
+      'disk-reserve': '64MiB',
+      'remove-dead-min': 3,
       'log-level': 'info',
     })
     const given = await parse(

@@ -49,7 +49,7 @@ export type Profile = {
 }
 
 /** Little is kept, so that logs, history and watches meet the end of what is kept all the time. */
-const SHORT: Retention = {
+export const SHORT: Retention = {
   logEntries: 24,
   logBytes: 64 * 1024,
   logCheckMs: 150,

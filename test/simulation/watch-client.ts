@@ -16,7 +16,7 @@ const SILENCE_MS_MAX = 4_000
 type Listeners = { readonly drain: Set<() => void>; readonly close: Set<() => void> }
 
 /** The server's end of one watch: bytes go to a client at the client's pace, until either end is gone. */
-class Sink implements WatchSink {
+export class Sink implements WatchSink {
   readonly #life: Life
   readonly #listeners: Listeners = { drain: new Set(), close: new Set() }
   readonly #onPush: () => void
@@ -39,6 +39,11 @@ class Sink implements WatchSink {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  /** No more will come. */
+  get isEnded(): boolean {
+    return this.#isEnded
   }
 
   /** Everything was taken and no more will come. */

@@ -231,7 +231,10 @@ export class Weather {
     const { random, machines, leader } = this.#world
     const isTroubled = machines.some((each) => this.#world.standing(each).isRotten)
     const voters = leader?.node?.status().members.filter(({ role }) => role === 'voter') ?? []
-    if (isTroubled || this.#lost().length > 0 || voters.length < 3) return
+    // A machine that came back empty votes again only once it is a member under its new id.
+    const voting = new Set(voters.map(({ id }) => id))
+    const isWhole = machines.every(({ id }) => voting.has(id))
+    if (isTroubled || !isWhole || this.#lost().length > 0 || voters.length < 3) return
     const place = this.#pick(['l', 'l', 's', 's', 'm', '']) ?? ''
     machine.crash(random.below(2) === 0 ? 'power' : 'process')
     const key = machine.platter.rot(place, random)

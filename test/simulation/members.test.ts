@@ -1,5 +1,5 @@
 // Cases of membership that random weather has found: each is the shortest way into it.
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { calmWorld, followerOf, isolate, leaderOf, until } from './directed.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
@@ -42,7 +42,8 @@ test('a member that crashed after it had applied its own removal ends when it is
   // Nobody who could tell it is in reach.
   isolate(world, leaving)
   leaving.start()
-  await until(world, 'it ends', () => world.standing(leaving).isGone)
+  await until(world, 'it ends', () => !leaving.isUp)
+  expect(world.standing(leaving).isGone).toBe(true)
 })
 
 test('a learner that moved finds a leader that moved as well', async () => {
@@ -61,4 +62,5 @@ test('a learner that moved finds a leader that moved as well', async () => {
       now !== null && own?.peer === moving.peer && moving.node?.state.hash === now.node?.state.hash
     )
   })
+  expect(moving.node?.state.hash).toBe(leaderOf(world).node?.state.hash)
 })

@@ -45,7 +45,7 @@ export function followerOf(world: World): Machine {
 }
 
 /** Everybody but one. */
-export function othersOf(world: World, one: Machine): readonly Machine[] {
+function othersOf(world: World, one: Machine): readonly Machine[] {
   return world.machines.filter((machine) => machine !== one)
 }
 

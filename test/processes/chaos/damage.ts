@@ -6,6 +6,12 @@ import type { Random } from '../../../shared/random.ts'
 const BLOCK_BYTES = 32_768
 const HEAD_BYTES = 7
 
+/** Whether there is something in the newest log: a node that was just started, or whose log was just full, has a new one. */
+export async function hasWrittenLately(dataDir: string): Promise<boolean> {
+  const { size } = await stat(await writeAheadLog(dataDir))
+  return size > HEAD_BYTES
+}
+
 /** Turns one bit of what a node has written lately; the node must be down. */
 export async function flipBit(dataDir: string, random: Random): Promise<void> {
   const path = await writeAheadLog(dataDir)

@@ -1,6 +1,6 @@
 import type { Random } from '../../../shared/random.ts'
 import { call, until } from '../processes.ts'
-import { cutTail, emptyDirectory, flipBit, tearTail } from './damage.ts'
+import { cutTail, emptyDirectory, flipBit, hasWrittenLately, tearTail } from './damage.ts'
 import type { Fault } from './network.ts'
 import type { ChaosNode, Nodes } from './nodes.ts'
 import type { SmallDisk } from './small-disk.ts'
@@ -172,6 +172,7 @@ export const LONG_NEMESES = {
   /** A damaged member is replaced by itself. */
   'flip-bit': async (field) => {
     const victim = await follower(field)
+    await somethingToDamage(victim)
     await victim.process.kill('SIGKILL')
     await flipBit(victim.process.dataDir, field.random)
     victim.process.output = ''
@@ -184,6 +185,7 @@ export const LONG_NEMESES = {
   /** Unless it shall not: then it ends, and is taken out by hand. */
   'flip-bit-by-hand': async (field) => {
     const victim = await follower(field)
+    await somethingToDamage(victim)
     await victim.process.kill('SIGKILL')
     await flipBit(victim.process.dataDir, field.random)
     victim.process.output = ''
@@ -199,6 +201,7 @@ export const LONG_NEMESES = {
   'lose-tail': async (field) => {
     const { nodes, random } = field
     const victim = await follower(field)
+    await somethingToDamage(victim)
     await victim.process.kill('SIGKILL')
     await othersHoldEverything(field, victim)
     await cutTail(victim.process.dataDir, (1 + random.below(95)) / 100)
@@ -241,6 +244,15 @@ export const LONG_NEMESES = {
     await restart([victim])
   },
 } as const satisfies Readonly<Record<string, Nemesis>>
+
+/** Waits until the victim has something in its log that can be damaged; clients write all the while. */
+async function somethingToDamage({ name, process }: ChaosNode): Promise<void> {
+  await until(
+    `${name} writes`,
+    async () => ((await hasWrittenLately(process.dataDir)) ? true : null),
+    READY_MS_MAX,
+  )
+}
 
 /** Nemeses for a cluster whose node `name` keeps its data on `disk`. */
 export function diskNemeses(disk: SmallDisk, name: string): Readonly<Record<string, Nemesis>> {

@@ -243,18 +243,21 @@ class ServerProcess {
     this.#files.follow(node)
     this.#peers.deliverTo(node)
     this.#late.arrive(node)
-    this.#keepCard(node, identity)
+    this.#keepCard(node, identity, hints)
     await this.#security?.onFormed(identity, (...call) => transport.call(...call))
   }
 
-  /** Keeps, beside the database, what the node needs to find its cluster if the database is damaged. */
-  #keepCard(node: Node, identity: Identity): void {
+  /**
+   * Keeps, beside the database, what the node needs to find its cluster if the database is damaged. A node that has
+   * just joined has no state yet: until it has, it goes by whom it heard of while joining.
+   */
+  #keepCard(node: Node, identity: Identity, hints: readonly NodeAddress[]): void {
     let written = ''
     let writing = Promise.resolve()
     const keep = (): void => {
-      const members = node
-        .status()
-        .members.map(({ id, name, api, peer }) => ({ id, name, api, peer }))
+      const known: readonly NodeAddress[] = node.status().members
+      const listed = known.length > 0 ? known : hints
+      const members = listed.map(({ id, name, api, peer }) => ({ id, name, api, peer }))
       const card = { ...identity, name: this.#self.name, members }
       const text = JSON.stringify(card)
       if (text === written || members.length === 0) return

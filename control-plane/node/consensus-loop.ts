@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { NodeStore } from '../storage/node-store.ts'
-import type { RestoredState, Transport } from '../ports.ts'
+import type { AppliedBatch, RestoredState, Transport } from '../ports.ts'
 import type { RawNode, ReadState, Ready, SoftState } from '../raft/raw-node.ts'
 import {
   APPEND_THREAD,
@@ -12,17 +12,17 @@ import {
   type NodeId,
 } from '../raft/messages.ts'
 
-/** Entries are applied; `written` resolves when their effect is on disk. */
-export type Written = { readonly written: Promise<void> }
-
 /** What happens around consensus; each is called from the loop, never while the core is inside a call. */
 export type LoopHooks = {
   /** Just before effects are taken: the moment to hand in what was gathered. */
   onGather(): void
   onSoftState(softState: SoftState): void
   onReadState(readState: ReadState): void
-  /** Committed entries in order, exactly once, one call at a time; resolves when they are applied in memory. */
-  onCommitted(entries: readonly Entry[]): Promise<Written>
+  /**
+   * Committed entries in order, exactly once, one call at a time; resolves when they are applied in memory, with what
+   * the disk must remember of them.
+   */
+  onCommitted(entries: readonly Entry[]): Promise<AppliedBatch>
   onSnapshotNeeded(message: MessageOf<'snap'>): void
   /** Makes the staged snapshot the state, with the hard state in the same synchronous batch. */
   onSnapshotAccepted(message: MessageOf<'storage-append'>): Promise<RestoredState>
@@ -55,6 +55,9 @@ export class ConsensusLoop {
   #applies: MessageOf<'storage-apply'>[] = []
   #appending: Promise<void> | null = null
   #applying: Promise<void> | null = null
+  /** What was applied, on its way to the disk; null when all of it is there. */
+  #writing: Promise<void> | null = null
+  #writes = 0
   /** What the disk holds of term and vote: a newer commit alone waits for the next batch that syncs anyway. */
   #durable: HardState
   #newest: HardState
@@ -88,15 +91,24 @@ export class ConsensusLoop {
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#appending
-    await this.#applying
+    await this.#settled()
   }
 
-  /** Runs `work` while nothing is being applied: what commits meanwhile waits for it. */
+  /** Runs `work` while nothing is being applied or written: what commits meanwhile waits for it. */
   async whileNothingIsApplied(work: () => Promise<void>): Promise<void> {
-    while (this.#applying !== null) await this.#applying
+    await this.#settled()
     const done = work()
     this.#applying = this.#applyAfter(done)
     await done
+  }
+
+  /** Resolves when what is being applied is on disk, and nothing further is. */
+  async #settled(): Promise<void> {
+    for (;;) {
+      const busy = this.#applying ?? this.#writing
+      if (busy === null) return
+      await busy
+    }
   }
 
   async #applyAfter(work: Promise<void>): Promise<void> {
@@ -160,7 +172,7 @@ export class ConsensusLoop {
     if (first?.snapshot) {
       this.#appends.shift()
       // Entries before the snapshot must not be applied over it.
-      await this.#applying
+      await this.#settled()
       await this.#hooks.onSnapshotAccepted(first)
       if (first.hardState !== null) this.#rememberDurable(first.hardState)
       this.#deliver(first.responses)
@@ -192,25 +204,42 @@ export class ConsensusLoop {
     this.#newest = hardState
   }
 
+  /**
+   * Applies in memory all that commits, whether or not the disk has room: the log holds it, and whoever waits for it
+   * is answered.
+   */
   async #applyAll(): Promise<void> {
     try {
       while (this.#applies.length > 0 && !this.#isStopped) {
-        await this.#hooks.untilRoom()
-        if (this.#isStopped) break
-        const batch = this.#applies.splice(0)
-        const writes: Promise<void>[] = []
-        for (const { entries } of batch) {
-          const { written } = await this.#hooks.onCommitted(entries)
-          writes.push(written)
-        }
-        // The disk is waited for once, and for all together.
-        await Promise.all(writes)
-        for (const message of batch) this.#deliver(message.responses)
+        const messages = this.#applies.splice(0)
+        const batches: AppliedBatch[] = []
+        for (const { entries } of messages) batches.push(await this.#hooks.onCommitted(entries))
+        this.#writing = this.#write(messages, batches)
       }
     } catch (error) {
       this.#fail(error)
     } finally {
       this.#applying = null
+    }
+  }
+
+  /** In the order of the calls. Never rejects: a failure ends the loop. */
+  async #write(
+    messages: readonly MessageOf<'storage-apply'>[],
+    batches: readonly AppliedBatch[],
+  ): Promise<void> {
+    const turn = ++this.#writes
+    try {
+      await this.#writing
+      await this.#hooks.untilRoom()
+      if (this.#isStopped) return
+      // The disk is waited for once, and for all together.
+      await Promise.all(batches.map((batch) => this.#store.apply(batch)))
+      for (const { responses } of messages) this.#deliver(responses)
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      if (turn === this.#writes) this.#writing = null
     }
   }
 

@@ -1,4 +1,4 @@
-import { describeError } from '../../shared/errors.ts'
+import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type { DiskRoom, NodeId } from '../ports.ts'
@@ -17,12 +17,14 @@ export type DiskGuardParts = {
   readonly leadership: Leadership
   /** Voters, other than this node, that said lately that they have room. */
   withRoom(): ReadonlySet<NodeId>
+  /** Tells every write under way how it ended. */
+  answerWaiting(error: RaftwayError): void
 }
 
 /**
  * Keeps a node from filling its disk. Below the reserve it takes no new writes, and a leader hands over to a voter that
  * has room; further down nothing is written at all until there is room again: a follower is silent rather than
- * acknowledge what it cannot keep.
+ * acknowledge what it cannot keep, and a leader that nobody can replace answers what it has not written as uncertain.
  */
 export class DiskGuard {
   readonly #parts: DiskGuardParts
@@ -39,7 +41,9 @@ export class DiskGuard {
         if (room !== 'plenty') this.#handOver()
       }),
       parts.clock.every(HANDOVER_CHECK_MS, () => {
-        if (parts.space.look() !== 'plenty') this.#handOver()
+        const room = parts.space.look()
+        if (room !== 'plenty') this.#handOver()
+        if (room === 'none' && this.#handover === null) this.#answerWaiting()
       }),
     ]
   }
@@ -64,6 +68,12 @@ export class DiskGuard {
     this.#isStopped = true
     for (const stop of this.#stops) stop()
     this.#wake()
+  }
+
+  /** What is under way was taken before the disk was full: it is kept in memory, and written when there is room. */
+  #answerWaiting(): void {
+    const detail = 'the disk of the leader is full, and nobody can lead in its place'
+    this.#parts.answerWaiting(new RaftwayError('WRITE_UNCERTAIN', detail))
   }
 
   #wake(): void {

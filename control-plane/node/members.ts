@@ -1,3 +1,4 @@
+import type { RaftwayError } from '../../shared/errors.ts'
 import { MEMBER_CALL_MS_MAX } from '../../shared/limits.ts'
 import type { NodeAddress, NodeId } from '../ports.ts'
 import type { RawNode } from '../raft/raw-node.ts'
@@ -25,6 +26,8 @@ export type MembersParts = NodeParts & {
   readonly leadership: Leadership
   readonly wake: () => void
   readonly readBarrier: (timeoutMs: number) => Promise<void>
+  /** Tells every write under way how it ended. */
+  readonly answerWaiting: (error: RaftwayError) => void
   /** The cluster has taken this node out. */
   readonly onRemoved: () => void
 }

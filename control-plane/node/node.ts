@@ -1,5 +1,6 @@
 import { describeError, RaftwayError } from '../../shared/errors.ts'
 import type {
+  AppliedBatch,
   AppliedChange,
   ClusterStatus,
   ControlPlane,
@@ -19,7 +20,7 @@ import { isLocalMessage, RawNode, type SoftState } from '../raft/raw-node.ts'
 import { Applier, membersOf, type ApplierHooks } from './applier.ts'
 import { Audience } from './audience.ts'
 import { keepBootstrapped } from './bootstrap.ts'
-import { ConsensusLoop, type LoopHooks, type Written } from './consensus-loop.ts'
+import { ConsensusLoop, type LoopHooks } from './consensus-loop.ts'
 import { coreOptions } from './core-options.ts'
 import { Healing } from './healing.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -113,6 +114,7 @@ export class Node implements ControlPlane, PeerHandler {
       leadership: this.#leadership,
       wake,
       readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
+      answerWaiting: (error) => this.#proposals.answerWaiting(error),
       onRemoved: () => this.#endAsRemoved(),
     })
     this.#healing = new Healing({
@@ -363,13 +365,13 @@ export class Node implements ControlPlane, PeerHandler {
     )
   }
 
-  async #onCommitted(entries: readonly Entry[]): Promise<Written> {
+  async #onCommitted(entries: readonly Entry[]): Promise<AppliedBatch> {
     const batch = await this.#applier.apply(entries)
     this.#leadership.onApplied(batch.appliedTerm)
     this.#revisions.reach(this.#applier.state.revision)
     this.#applied.reach(batch.appliedIndex)
     this.#compiler.wake()
-    return { written: this.#parts.store.apply(batch) }
+    return batch
   }
 
   async #install(message: MessageOf<'storage-append'>): Promise<RestoredState> {

@@ -135,9 +135,12 @@ export class Proposals {
     this.#gathered = []
     this.#inFlight.clear()
     this.#bytes = 0
-    const pending = [...this.#pending.values()].flat()
-    this.#pending.clear()
-    for (const { reject } of pending) reject(error)
+    this.answerWaiting(error)
+  }
+
+  /** Whoever waits is told `error`, while what was planned stays under way: it may well commit. */
+  answerWaiting(error: RaftwayError): void {
+    for (const key of this.#pending.keys()) this.#end(key, error)
   }
 
   /**

@@ -2,6 +2,7 @@
 // whose room the test decides; the disks themselves have plenty.
 import { expect, onTestFinished, test } from 'vitest'
 import { eventually, foundCluster, leaderOf, putApi, type TestNode } from './cluster.ts'
+import { HeldDisk } from './held-disk.ts'
 
 async function open(count: number): Promise<TestNode[]> {
   const cluster = await foundCluster(count)
@@ -26,6 +27,32 @@ test('a full node that is alone refuses writes, serves reads, and goes on when t
   }
   lone.space.become('plenty')
   expect(await lone.node.write(putApi('b'))).toMatchObject({ revision: 2 })
+})
+
+test('writes under way when the disk fills are answered: what the log holds as done, the rest as uncertain', async () => {
+  const disks: HeldDisk[] = []
+  const cluster = await foundCluster(1, (disk, at) => (disks[at] = new HeldDisk(disk)))
+  onTestFinished(() => cluster.close())
+  const [lone] = cluster.nodes
+  const [disk] = disks
+  if (lone === undefined || disk === undefined) throw new Error('no node')
+  await leaderOf([lone])
+  await lone.node.write(putApi('a'))
+  disk.hold()
+  const atDisk = lone.node.write(putApi('b'))
+  await eventually('it is at the disk', () => disk.waiting > 0)
+  const behind = lone.node.write(putApi('c')).catch((error: unknown) => error)
+  await lone.node.readBarrier(5_000)
+  lone.space.become('none')
+  disk.release()
+  expect(await atDisk).toMatchObject({ revision: 2 })
+  expect(await behind).toMatchObject({ code: 'WRITE_UNCERTAIN' })
+  await lone.node.readBarrier(1_000)
+  expect(lone.node.state.revision).toBe(2)
+  lone.space.become('plenty')
+  await lone.node.waitForRevision(3, 5_000)
+  expect(lone.node.state.get('Api', 'c')).toBeDefined()
+  expect(await lone.node.write(putApi('d'))).toMatchObject({ revision: 4 })
 })
 
 test('a full leader hands over to a voter that has room, and stays out of the way', async () => {

@@ -65,7 +65,7 @@ export class Housekeeping {
 
   async #compactHistory(): Promise<void> {
     const { state } = this.#applier
-    const upTo = await compactionPoint(this.#store, {
+    const upTo = await compactionPoint(this.#store.past, {
       revision: state.revision,
       nowMs: this.#clock.now(),
       keep: this.#store.retention,

@@ -49,7 +49,7 @@ export class NodeState implements StateReader {
     readonly limit: number
   }): Promise<HistoryRecord[]> {
     await this.#store.written(this.#applier.state.revision)
-    return this.#store.history(range)
+    return this.#store.past.history(range)
   }
 
   async historyOf(filter: {
@@ -60,11 +60,11 @@ export class NodeState implements StateReader {
   }): Promise<HistoryRecord[]> {
     // Whoever was told that its write is applied finds it in the history.
     await this.#store.written(this.#applier.state.revision)
-    return this.#store.historyOf(filter)
+    return this.#store.past.historyOf(filter)
   }
 
   configAt(revision: number): Promise<Definition[]> {
-    return this.#store.configAt(revision, this.#applier.state)
+    return this.#store.past.configAt(revision, this.#applier.state)
   }
 
   explain(request: RequestView): Explanation {

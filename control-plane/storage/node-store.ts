@@ -1,11 +1,9 @@
 import { assert } from '../../shared/assert.ts'
-import type { Definition } from '../../shared/definitions/kinds.ts'
 import { OWN_RELEASE, type Release } from '../../shared/features.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
 import type {
   AppliedBatch,
-  HistoryRecord,
   Identity,
   IncomingSnapshot,
   NodeAddress,
@@ -17,19 +15,12 @@ import type { MemoryLog } from '../raft/memory-log.ts'
 import type { ConfState, Entry, HardState, NodeId, SnapshotMeta } from '../raft/messages.ts'
 import { asBackup, type BackupOrigin } from './backup-out.ts'
 import type { Disk, Write } from './disk.ts'
-import {
-  readConfigAt,
-  readHistory,
-  readHistoryOf,
-  readOldest,
-  type HistoryFilter,
-  type HistoryPlace,
-} from './history.ts'
-import { generationRange, memberSuffix, SECTION, sectionRange, type Section } from './keys.ts'
+import { HistoryReader } from './history-reader.ts'
+import { generationRange, memberSuffix, SECTION, type Section } from './keys.ts'
 import { LogStore } from './log-store.ts'
 import { getMeta, Notes, putMeta } from './meta.ts'
 import { refoundingWrites, type Refounding } from './refounding.ts'
-import type { Retention, RevisionAge } from './retention.ts'
+import type { Retention } from './retention.ts'
 import { StagedSnapshot } from './snapshot-in.ts'
 import { cutSnapshot } from './snapshot-out.ts'
 import {
@@ -48,8 +39,6 @@ const IDENTITY = 'identity'
 const NODE_ID = 'node-id'
 /** Where every founding node begins: its log as if everything up to here was compacted. */
 const FOUNDING = { term: 1, index: 1 }
-
-type Config = { readonly revision: number; list(): readonly Definition[] }
 
 /** What a store is opened with beside its disk. */
 export type StoreParts = {
@@ -73,6 +62,8 @@ export class NodeStore {
   /** This node's number: made at the first start, kept for good. */
   readonly nodeId: NodeId
   readonly notes: Notes
+  /** What is remembered of revisions. */
+  readonly past: HistoryReader
   /** How much of the past is kept. */
   readonly retention: Retention
   readonly #disk: Disk
@@ -104,6 +95,7 @@ export class NodeStore {
     this.#restored = parts.restored
     this.nodeId = parts.nodeId
     this.notes = new Notes(parts.disk)
+    this.past = new HistoryReader(parts.disk, parts.state)
   }
 
   /**
@@ -233,42 +225,6 @@ export class NodeStore {
   /** Resolves when the disk holds a revision that was applied in memory, or when the store is closed. */
   written(revision: number): Promise<void> {
     return this.#state.written(revision)
-  }
-
-  /** Revisions after < revision ≤ upTo, ascending. REVISION_COMPACTED. */
-  history(range: {
-    readonly after: number
-    readonly upTo: number
-    readonly limit: number
-  }): Promise<HistoryRecord[]> {
-    return this.#inHistory((place) => readHistory(place, range))
-  }
-
-  /** Newest first; of one kind or definition when they are given. */
-  historyOf(filter: HistoryFilter): Promise<HistoryRecord[]> {
-    return this.#inHistory((place) => readHistoryOf(place, filter))
-  }
-
-  /**
-   * Every definition at a revision, in order of kind and name; `current` is the whole state as it is now, read before
-   * this returns, and waited for until the disk has it too. REVISION_COMPACTED, REVISION_NOT_FOUND.
-   */
-  async configAt(revision: number, current: Config): Promise<Definition[]> {
-    const now = { revision: current.revision, definitions: current.list() }
-    await this.#state.written(now.revision)
-    return this.#inHistory((place) => readConfigAt(place, revision, now))
-  }
-
-  /** The oldest kept revisions and when they were made, ascending, none above `upTo`. */
-  oldestRevisions(range: {
-    readonly upTo: number
-    readonly limit: number
-  }): Promise<RevisionAge[]> {
-    return this.#inHistory((place) => readOldest(place, range))
-  }
-
-  historyBytes(): Promise<number> {
-    return this.#disk.approximateBytes(sectionRange(this.#state.generation, SECTION.history))
   }
 
   /** Cuts a snapshot at the index that is applied now. Close it. */
@@ -418,19 +374,6 @@ export class NodeStore {
   async #settled(): Promise<void> {
     await this.#state.settled()
     await this.#disk.settled()
-  }
-
-  /** History is read from one moment: what is compacted or replaced meanwhile stays readable to the end. */
-  async #inHistory<T>(read: (place: HistoryPlace) => Promise<T>): Promise<T> {
-    await this.#settled()
-    const { mark, generation } = this.#state
-    const { revision, compactedRevision } = mark
-    const snapshot = this.#disk.snapshot()
-    try {
-      return await read({ disk: this.#disk, snapshot, generation, revision, compactedRevision })
-    } finally {
-      await snapshot.close()
-    }
   }
 
   #remove(generation: number): void {

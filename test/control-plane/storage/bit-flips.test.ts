@@ -17,7 +17,11 @@ async function contentOf(dir: string): Promise<string> {
   try {
     const { restored, identity, nodeId } = store
     const log = [store.log.initialState(), logText(store), store.log.firstIndex()]
-    const history = await store.history({ after: restored.compactedRevision, upTo: 99, limit: 99 })
+    const history = await store.past.history({
+      after: restored.compactedRevision,
+      upTo: 99,
+      limit: 99,
+    })
     const snapshot = await store.openSnapshot()
     let bytes = 0
     for await (const chunk of snapshot.chunks()) bytes += chunk.length

@@ -45,11 +45,11 @@ test('nothing that was acknowledged is lost when the process is killed', async (
     const sum = new ConfigHash()
     for (const definition of restored.definitions) sum.add(JSON.stringify(definition))
     expect(sum.toHex()).toBe(restored.hash)
-    const history = await store.history({ after: 0, upTo: restored.revision, limit: 100_000 })
+    const history = await store.past.history({ after: 0, upTo: restored.revision, limit: 100_000 })
     expect(history.length).toBe(restored.revision)
-    expect(await store.configAt(restored.revision, ReplicatedState.restore(restored))).toHaveLength(
-      restored.definitions.length,
-    )
+    expect(
+      await store.past.configAt(restored.revision, ReplicatedState.restore(restored)),
+    ).toHaveLength(restored.definitions.length)
     await store.close()
   }
 })

@@ -26,11 +26,11 @@ test('history that is compacted leaves the disk, and what is left of it can be r
     await applying.apply(write(puts))
   }
   await store.compactLog(rounds)
-  expect(await store.historyBytes()).toBeGreaterThan(0)
+  expect(await store.past.historyBytes()).toBeGreaterThan(0)
   const before = await bytesOf(dir)
   await store.compactHistory(rounds - 10)
   const after = await bytesOf(dir)
   expect({ before, isSmaller: after < before / 2, after }).toMatchObject({ isSmaller: true })
-  const kept = await store.history({ after: rounds - 10, upTo: rounds, limit: 99 })
+  const kept = await store.past.history({ after: rounds - 10, upTo: rounds, limit: 99 })
   expect(kept.map(({ changes }) => changes.length)).toEqual(Array.from({ length: 10 }, () => 50))
 })

@@ -40,46 +40,50 @@ const revisions = (records: readonly { revision: number }[]) =>
   records.map(({ revision }) => revision)
 
 test('history is read in ranges, whole and in order', async () => {
-  const all = await store.history({ after: 0, upTo: 99, limit: 99 })
+  const all = await store.past.history({ after: 0, upTo: 99, limit: 99 })
   expect(revisions(all)).toEqual([1, 2, 3, 4, 5])
   expect(all[0]).toMatchObject({ revision: 1, atMs: 100, author: 'ann', message: 'first' })
   expect(all[2]?.changes).toMatchObject([
     { op: 'put', name: 'a', before: { revision: 1 }, after: { revision: 3, createdRevision: 1 } },
     { op: 'delete', name: 'b', before: { revision: 2 }, after: null },
   ])
-  expect(revisions(await store.history({ after: 1, upTo: 4, limit: 99 }))).toEqual([2, 3, 4])
-  expect(revisions(await store.history({ after: 1, upTo: 4, limit: 2 }))).toEqual([2, 3])
-  expect(await store.history({ after: 5, upTo: 99, limit: 9 })).toEqual([])
-  expect(await store.history({ after: 0, upTo: 9, limit: 0 })).toEqual([])
+  expect(revisions(await store.past.history({ after: 1, upTo: 4, limit: 99 }))).toEqual([2, 3, 4])
+  expect(revisions(await store.past.history({ after: 1, upTo: 4, limit: 2 }))).toEqual([2, 3])
+  expect(await store.past.history({ after: 5, upTo: 99, limit: 9 })).toEqual([])
+  expect(await store.past.history({ after: 0, upTo: 9, limit: 0 })).toEqual([])
 })
 
 test('history of one definition, of a kind, and of everything, newest first', async () => {
-  expect(revisions(await store.historyOf({ limit: 2 }))).toEqual([5, 4])
-  expect(revisions(await store.historyOf({ limit: 9, before: 3 }))).toEqual([2, 1])
-  expect(revisions(await store.historyOf({ kind: 'Upstream', limit: 9 }))).toEqual([5, 1])
-  expect(revisions(await store.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([5, 3, 1])
-  expect(revisions(await store.historyOf({ kind: 'Api', name: 'b', limit: 1, before: 4 }))).toEqual(
-    [3],
-  )
-  expect(await store.historyOf({ kind: 'Api', name: 'never', limit: 9 })).toEqual([])
+  expect(revisions(await store.past.historyOf({ limit: 2 }))).toEqual([5, 4])
+  expect(revisions(await store.past.historyOf({ limit: 9, before: 3 }))).toEqual([2, 1])
+  expect(revisions(await store.past.historyOf({ kind: 'Upstream', limit: 9 }))).toEqual([5, 1])
+  expect(revisions(await store.past.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([
+    5, 3, 1,
+  ])
+  expect(
+    revisions(await store.past.historyOf({ kind: 'Api', name: 'b', limit: 1, before: 4 })),
+  ).toEqual([3])
+  expect(await store.past.historyOf({ kind: 'Api', name: 'never', limit: 9 })).toEqual([])
 })
 
 test('the names of others that begin the same are not in the history of a definition', async () => {
   await applying.apply(write([put(api('a.b'))]))
-  expect(revisions(await store.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([5, 3, 1])
+  expect(revisions(await store.past.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([
+    5, 3, 1,
+  ])
 })
 
 test('the config at every revision is what it was', async () => {
   for (const [revision, config] of configs.entries()) {
-    expect(await store.configAt(revision, applying.state)).toEqual(config)
+    expect(await store.past.configAt(revision, applying.state)).toEqual(config)
   }
-  await expect(store.configAt(6, applying.state)).rejects.toMatchObject({
+  await expect(store.past.configAt(6, applying.state)).rejects.toMatchObject({
     code: 'REVISION_NOT_FOUND',
   })
 })
 
 test('the config of the past does not change with the present while it is read', async () => {
-  const reading = store.configAt(2, applying.state)
+  const reading = store.past.configAt(2, applying.state)
   const meanwhile = applying.apply(write([del('Api', 'b')]))
   expect(await reading).toEqual(configs[2])
   await meanwhile
@@ -91,19 +95,21 @@ test('compacted history is refused, the rest is whole, before and after a restar
   const reopened = await openStore(await crashCopy(dir))
   expect(reopened.restored.compactedRevision).toBe(2)
   for (const each of [store, reopened]) {
-    await expect(each.history({ after: 1, upTo: 9, limit: 9 })).rejects.toMatchObject({
+    await expect(each.past.history({ after: 1, upTo: 9, limit: 9 })).rejects.toMatchObject({
       code: 'REVISION_COMPACTED',
       extra: { compactedRevision: 2 },
     })
-    expect(revisions(await each.history({ after: 2, upTo: 9, limit: 9 }))).toEqual([3, 4, 5])
-    expect(revisions(await each.historyOf({ limit: 9 }))).toEqual([5, 4, 3])
-    expect(revisions(await each.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([5, 3])
-    await expect(each.configAt(1, applying.state)).rejects.toMatchObject({
+    expect(revisions(await each.past.history({ after: 2, upTo: 9, limit: 9 }))).toEqual([3, 4, 5])
+    expect(revisions(await each.past.historyOf({ limit: 9 }))).toEqual([5, 4, 3])
+    expect(revisions(await each.past.historyOf({ kind: 'Api', name: 'a', limit: 9 }))).toEqual([
+      5, 3,
+    ])
+    await expect(each.past.configAt(1, applying.state)).rejects.toMatchObject({
       code: 'REVISION_COMPACTED',
     })
-    expect(await each.configAt(2, applying.state)).toEqual(configs[2])
+    expect(await each.past.configAt(2, applying.state)).toEqual(configs[2])
   }
-  expect(await store.oldestRevisions({ upTo: 9, limit: 9 })).toEqual([
+  expect(await store.past.oldestRevisions({ upTo: 9, limit: 9 })).toEqual([
     { revision: 3, atMs: 300 },
     { revision: 4, atMs: 400 },
     { revision: 5, atMs: 500 },
@@ -113,8 +119,8 @@ test('compacted history is refused, the rest is whole, before and after a restar
 test('everything may be compacted; what comes after is kept', async () => {
   await store.compactHistory(99)
   await applying.apply(write([put(api('new'))]))
-  expect(revisions(await store.historyOf({ limit: 9 }))).toEqual([6])
-  expect(revisions(await store.history({ after: 5, upTo: 9, limit: 9 }))).toEqual([6])
+  expect(revisions(await store.past.historyOf({ limit: 9 }))).toEqual([6])
+  expect(revisions(await store.past.history({ after: 5, upTo: 9, limit: 9 }))).toEqual([6])
 })
 
 const keep = DEFAULT_RETENTION
@@ -148,7 +154,7 @@ test('a store with little history is not read for compaction', async () => {
   const point = { nowMs: 9 * DAY, compactedRevision: 0, keep }
   expect(await compactionPoint(never, { ...point, revision: HISTORY_REVISIONS_MIN })).toBe(0)
   const at = { ...point, revision: HISTORY_REVISIONS_MIN + 2 }
-  expect(await compactionPoint(store, at)).toBe(2)
+  expect(await compactionPoint(store.past, at)).toBe(2)
 })
 
 test('history that takes too much room goes, however young, but for the revisions that always stay', () => {

@@ -72,11 +72,11 @@ test('a snapshot makes another store the same, with history, keys and members', 
     expect(state.findResult({ key: 'one', fingerprint: 'fingerprint' })).toMatchObject({
       revision: 1,
     })
-    expect(await each.history({ after: 0, upTo: 9, limit: 9 })).toEqual(
-      await applying.store.history({ after: 0, upTo: 9, limit: 9 }),
+    expect(await each.past.history({ after: 0, upTo: 9, limit: 9 })).toEqual(
+      await applying.store.past.history({ after: 0, upTo: 9, limit: 9 }),
     )
-    expect((await each.historyOf({ kind: 'Api', name: 'a', limit: 9 })).length).toBe(2)
-    expect(await each.configAt(0, state)).toEqual([])
+    expect((await each.past.historyOf({ kind: 'Api', name: 'a', limit: 9 })).length).toBe(2)
+    expect(await each.past.configAt(0, state)).toEqual([])
   }
 })
 

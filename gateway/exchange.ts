@@ -18,6 +18,8 @@ export type Exchange = {
   /** Port that the client came in by. */
   readonly localPort: number
   readonly isTls: boolean
+  /** As the client spoke it. */
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
   /** name, value, name, value …, as received and in that order. */
   readonly headers: readonly string[]
   /** Bytes of the request body; 0 when there is none, null when only its end will tell. */

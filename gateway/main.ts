@@ -7,6 +7,8 @@ import { Supervisor } from './supervisor.ts'
 export type RunningGateway = {
   /** Stops accepting, finishes requests within `drainMs`, and lets go of everything. */
   stop(): Promise<void>
+  /** Begins the access log anew under its name, after another program has renamed it. */
+  reopenRecords(): void
   /** Ports that were really taken, for options that said 0. */
   readonly httpPort: number
   readonly statusPort: number
@@ -22,5 +24,10 @@ export async function startGateway(
 ): Promise<RunningGateway> {
   const supervisor = new Supervisor(readGatewayOptions(options), logger)
   const { httpPort, statusPort } = await supervisor.start()
-  return { stop: () => supervisor.stop(), httpPort, statusPort }
+  return {
+    stop: () => supervisor.stop(),
+    reopenRecords: () => supervisor.reopenRecords(),
+    httpPort,
+    statusPort,
+  }
 }

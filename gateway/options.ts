@@ -10,6 +10,7 @@ import {
   URL_CHARS_MAX,
   WORKERS_MAX,
 } from '../shared/limits.ts'
+import { readRecordOptions, type RecordOptions, type RecordPlan } from './record-options.ts'
 
 /** What starts a gateway, as a command line or a test gives it. */
 export type GatewayOptions = {
@@ -37,7 +38,11 @@ export type GatewayOptions = {
   readonly drainMs?: number
   /** `HOST:PORT` for TLS traffic; refused until the gateway can serve it. */
   readonly https?: string | null
+  /** Access records; default none. */
+  readonly records?: RecordOptions
 }
+
+export type { RecordOptions }
 
 /** A host and a port apart. `host` carries no brackets. */
 export type Address = { readonly host: string; readonly port: number }
@@ -55,6 +60,7 @@ export type GatewaySettings = {
   readonly labels: Readonly<Record<string, string>>
   readonly definitionsDir: string | null
   readonly drainMs: number
+  readonly records: RecordPlan | null
 }
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/
@@ -77,6 +83,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     labels: readLabels(options.labels ?? {}, issues),
     definitionsDir: options.definitionsDir ?? null,
     drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
+    records: readRecordOptions(options.name, options.records ?? {}, issues),
   }
   if (options.https !== undefined && options.https !== null) {
     issues.push({ path: 'https', message: 'TLS listeners are not built yet; leave --https out' })

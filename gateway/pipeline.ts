@@ -46,10 +46,13 @@ export class Pipeline {
 
   #answer(context: RequestContext, reply: Reply): void {
     context.status = reply.code === null ? reply.status : ERROR_CODES[reply.code].status
+    context.code = reply.code
     context.responseBytes = reply.body.length
+    const requestId = this.#requestIdOf(context)
+    context.requestId = requestId
     // Counted before it is sent: whoever has the answer finds it in the metrics.
     record(context)
-    sendReply(context.exchange, reply, this.#requestIdOf(context))
+    sendReply(context.exchange, reply, requestId)
   }
 
   #requestIdOf(context: RequestContext): string {

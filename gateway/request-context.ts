@@ -1,8 +1,10 @@
+import type { ErrorCode } from '../shared/errors.ts'
 import type { CompiledRoute, CompiledUpstream } from '../shared/routing/types.ts'
 import type { Random } from '../shared/random.ts'
 import type { CurrentTable } from './config/current-table.ts'
 import type { Exchange } from './exchange.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
+import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
 import type { LiveUpstreams } from './upstream/live-upstreams.ts'
 
@@ -11,6 +13,8 @@ export type PipelineParts = {
   readonly current: CurrentTable
   readonly upstreams: LiveUpstreams
   readonly metrics: WorkerMetrics
+  /** Null: no access records. */
+  readonly records: RecordBatch | null
   readonly requestIds: RequestIds
   readonly random: Random
   /** Milliseconds from any fixed moment. */
@@ -31,6 +35,16 @@ export class RequestContext {
   requestId: string | null = null
   /** Status that went to the client; 0 while none did. */
   status = 0
+  /** Why the gateway answered by itself, or broke an answer off; null otherwise. */
+  code: ErrorCode | null = null
+  /** Origin of the target that was asked last; null while none was. */
+  target: string | null = null
+  /** Targets asked, one after another. */
+  attempts = 0
+  /** When the last of them was asked, as `startedAtMs` counts. */
+  attemptedAtMs = 0
+  /** From there to the head of its answer; null while there is none. */
+  upstreamMs: number | null = null
   requestBytes = 0
   responseBytes = 0
 

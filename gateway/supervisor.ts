@@ -12,6 +12,7 @@ import { ServedConfig, type CheckText } from './config/served-config.ts'
 import { prometheusText } from './metrics/prometheus.ts'
 import { sumSlots } from './metrics/slots.ts'
 import type { GatewaySettings } from './options.ts'
+import { RecordFile } from './record-file.ts'
 import { StatusServer } from './status-server.ts'
 import { WorkerPool } from './worker-pool.ts'
 import type { Applied } from './worker-protocol.ts'
@@ -32,6 +33,7 @@ export class Supervisor {
   readonly #pool: WorkerPool
   readonly #status: StatusServer
   readonly #lastGood: LastGoodFile | null
+  readonly #records: RecordFile | null
   #follower: ConfigFollower | null = null
   #directory: DefinitionsDirectory | null = null
   /** Deltas that wait for the schemas, in order; empty in the usual case of one version everywhere. */
@@ -48,10 +50,16 @@ export class Supervisor {
     this.#settings = settings
     this.#logger = logger
     this.#source = settings.definitionsDir === null ? 'control-plane' : 'definitions'
+    const { records } = settings
+    this.#records = records === null ? null : new RecordFile(records.destination, logger)
     this.#pool = new WorkerPool({
       workers: settings.workers,
       address: settings.http,
       logger,
+      records:
+        records === null || this.#records === null
+          ? null
+          : { settings: records.settings, file: this.#records },
       whole: () =>
         this.#step === 0 ? null : { parts: this.#served.whole(), to: this.#position() },
       onApplied: (applied) => this.#onApplied(applied),
@@ -71,6 +79,7 @@ export class Supervisor {
   async start(): Promise<{ readonly httpPort: number; readonly statusPort: number }> {
     try {
       const statusPort = await this.#status.listen(this.#settings.status)
+      await this.#records?.open()
       await this.#pool.start()
       // The workers come up while the config is read; each adopts it before it listens.
       await this.#firstConfig()
@@ -89,9 +98,15 @@ export class Supervisor {
     this.#follower?.stop()
     await this.#directory?.stop()
     await this.#pool.stop(this.#settings.drainMs)
+    await this.#records?.close()
     await this.#lastGood?.flush()
     await this.#status.close()
     this.#logger.info({}, 'gateway has stopped')
+  }
+
+  /** Begins the access log anew under its name. */
+  reopenRecords(): void {
+    this.#records?.reopen()
   }
 
   async #firstConfig(): Promise<void> {
@@ -239,6 +254,7 @@ export class Supervisor {
       routes: this.#pool.details.routes,
       quarantined: this.#served.quarantined.length,
       isConnected: this.#follower?.status.isConnected ?? false,
+      recordsLost: this.#records?.dropped ?? 0,
     })
   }
 }

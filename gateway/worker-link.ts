@@ -15,6 +15,8 @@ export type LinkHandler = {
     link: WorkerLink,
     failure: { readonly code: string; readonly reason: string },
   ): void
+  /** Access records to be written; `recordsTaken` makes room for more. */
+  onRecords(link: WorkerLink, lines: string, records: number): void
   onDrained(link: WorkerLink): void
   /** The thread is gone, whatever the reason. The last thing told. */
   onGone(link: WorkerLink, reason: string): void
@@ -118,6 +120,10 @@ export class WorkerLink {
     this.#post({ type: 'listen', address, isShared })
   }
 
+  recordsTaken(chars: number): void {
+    this.#post({ type: 'records-taken', chars })
+  }
+
   drain(): void {
     this.#post({ type: 'drain' })
   }
@@ -140,6 +146,9 @@ export class WorkerLink {
         return
       case 'listen-failed':
         this.#handler.onListenFailed(this, message)
+        return
+      case 'records':
+        this.#handler.onRecords(this, message.lines, message.records)
         return
       case 'drained':
         this.#isListening = false

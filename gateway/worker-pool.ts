@@ -4,6 +4,8 @@ import type { Logger } from '../shared/logger.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeSlots } from './metrics/slots.ts'
 import type { Address } from './options.ts'
+import type { RecordFile } from './record-file.ts'
+import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
 import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
 import type { Applied } from './worker-protocol.ts'
@@ -12,6 +14,8 @@ export type PoolParts = {
   readonly workers: number
   readonly address: Address
   readonly logger: Logger
+  /** How requests are recorded, and where; null: not at all. */
+  readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
   readonly whole: () => {
     readonly parts: readonly WorkerChange[]
@@ -147,6 +151,10 @@ export class WorkerPool implements LinkHandler {
     void link.terminate()
   }
 
+  onRecords(link: WorkerLink, lines: string, records: number): void {
+    this.#parts.records?.file.write(lines, records, () => link.recordsTaken(lines.length))
+  }
+
   onDrained(link: WorkerLink): void {
     void link.terminate()
   }
@@ -173,7 +181,10 @@ export class WorkerPool implements LinkHandler {
   }
 
   #spawn(index: number): WorkerLink {
-    const link = new WorkerLink({ index, slots: this.slots }, this)
+    const link = new WorkerLink(
+      { index, slots: this.slots, records: this.#parts.records?.settings ?? null },
+      this,
+    )
     this.#links.set(index, link)
     return link
   }

@@ -1,12 +1,15 @@
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { Address } from './options.ts'
+import type { RecordSettings } from './records/settings.ts'
 
 /** What a worker is started with. */
 export type WorkerStart = {
   /** Place of the worker among its siblings, and of its counters; 0 ≤ index. */
   readonly index: number
   readonly slots: SharedArrayBuffer
+  /** Null: no access records. */
+  readonly records: RecordSettings | null
 }
 
 /** Which config a worker serves. `step` counts what the supervisor sent, and only grows. */
@@ -24,6 +27,8 @@ export type ToWorker =
       readonly isPartial: boolean
     }
   | { readonly type: 'listen'; readonly address: Address; readonly isShared: boolean }
+  /** So many characters of records are written, or lost. */
+  | { readonly type: 'records-taken'; readonly chars: number }
   | { readonly type: 'drain' }
 
 /** From a worker. */
@@ -36,4 +41,6 @@ export type FromWorker =
     }
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'listen-failed'; readonly code: string; readonly reason: string }
+  /** Whole lines; further ones are held back when too many are not yet taken. */
+  | { readonly type: 'records'; readonly lines: string; readonly records: number }
   | { readonly type: 'drained' }

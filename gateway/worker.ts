@@ -10,6 +10,8 @@ import { Http1NodeListener, type ListenAddress } from './listeners/http1-node.ts
 import { slotsOf } from './metrics/slots.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
+import { RecordBatch } from './records/record-batch.ts'
+import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
 import { UndiciConnections } from './upstream/undici-connections.ts'
@@ -17,19 +19,22 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
 function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
-  const { index, slots } = workerData as WorkerStart // The supervisor is the only one who starts this file.
+  const { index, slots, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
   const connections = new UndiciConnections()
   const upstreams = new LiveUpstreams(connections)
   const current = new CurrentTable()
   const adopter = new TableAdopter(current, upstreams)
   const metrics = new WorkerMetrics(slotsOf(slots, index))
   const requestIds = new RequestIds()
+  const random = new Random(randomInt(2 ** 32))
+  const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const pipeline = new Pipeline({
     current,
     upstreams,
     metrics,
+    records,
     requestIds,
-    random: new Random(randomInt(2 ** 32)),
+    random,
     now: () => performance.now(),
   })
   const listener = new Http1NodeListener({
@@ -63,6 +68,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   async function drain(): Promise<void> {
     await listener.drain()
     await connections.close()
+    records?.flush()
     tell({ type: 'drained' })
   }
 
@@ -75,6 +81,9 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         // Both hear their own failures, or end the thread, which the supervisor hears.
         void listen({ ...message.address, isShared: message.isShared })
         return
+      case 'records-taken':
+        records?.taken(message.chars)
+        return
       case 'drain':
         void drain()
         return
@@ -82,6 +91,26 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         unreachable(message)
     }
   }
+}
+
+function recordBatch(
+  settings: RecordSettings,
+  parts: {
+    readonly metrics: WorkerMetrics
+    readonly random: Random
+    readonly tell: (message: FromWorker) => void
+  },
+): RecordBatch {
+  const { metrics, random, tell } = parts
+  return new RecordBatch({
+    settings,
+    random,
+    epochMs: () => Date.now(),
+    send: (lines, records) => tell({ type: 'records', lines, records }),
+    later: (ms, run) => void setTimeout(run, ms),
+    onRecorded: () => metrics.recorded(),
+    onDropped: () => metrics.recordDropped(),
+  })
 }
 
 const port = parentPort

@@ -309,6 +309,25 @@ export const KEEP_ALIVE_MS_DEFAULT = 60_000
 export const CONNECTIONS_PER_TARGET_DEFAULT = 256
 export const RETRIES_DEFAULT = 1
 export const DRAIN_MS_DEFAULT = 30_000
+/** Longest text of one field of an access record; what is beyond it is cut off. */
+export const RECORD_TEXT_CHARS_MAX = 2_048
+/** Access records are handed over by this many characters, or after this time. */
+export const RECORD_BATCH_CHARS = 64 * KIB
+export const RECORD_BATCH_MS = 100
+/** Characters of records of one worker that are not written yet; beyond it records are dropped, and counted. */
+export const RECORD_CHARS_WAITING_MAX = 1 * MIB
+/** Characters written to an access log at once. */
+export const RECORD_WRITE_CHARS_MAX = 256 * KIB
+/** How long a stop waits for an access log that takes nothing. */
+export const RECORD_CLOSE_MS_MAX = 2_000
+/** Between two lines about an access log that cannot be written. */
+export const RECORD_FAILURE_LOG_MS = 10_000
+/** Between two attempts to write where nothing is taken just now. */
+export const RECORD_RETRY_MS = 50
+export const RECORD_FILES_KEPT_MAX = 1_000
+export const RECORD_FILES_KEPT_DEFAULT = 5
+export const RECORD_FILE_BYTES_MIN = 64 * KIB
+export const RECORD_FORMAT_CHARS_MAX = 4_096
 export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
 /** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */

@@ -1,6 +1,11 @@
 import { DRAIN_MS_DEFAULT } from '../../shared/limits.ts'
 import { defineCommand } from '../command.ts'
 import { UsageError } from '../failures.ts'
+import {
+  ACCESS_LOG_OPTIONS,
+  hasLogFile,
+  readAccessLogOptions,
+} from '../start/access-log-options.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
@@ -66,6 +71,7 @@ export const GATEWAY_COMMANDS = [
         default: DRAIN_MS_DEFAULT,
         describe: 'how long a stop waits for requests under way',
       },
+      ...ACCESS_LOG_OPTIONS,
       ...LOG_OPTION,
     },
     run: async (args, terminal) => {
@@ -86,10 +92,12 @@ export const GATEWAY_COMMANDS = [
         labels: readLabels(args.label ?? []),
         definitionsDir,
         drainMs: args['drain-ms'],
+        records: readAccessLogOptions(args),
       }
       const { startGateway } = await import('../../gateway/main.ts')
       return runUntilStopped(terminal, logger, async () => {
         const gateway = await startGateway(options, logger)
+        if (hasLogFile(args)) terminal.onHangUp(() => gateway.reopenRecords())
         logger.info({ httpPort: gateway.httpPort, statusPort: gateway.statusPort }, 'listening')
         return gateway
       })

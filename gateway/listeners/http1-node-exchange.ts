@@ -22,6 +22,7 @@ export class NodeExchange implements Exchange {
   readonly clientAddress: string
   readonly localPort: number
   readonly isTls = false
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1'
   readonly headers: readonly string[]
   readonly bodyLength: number | null
   readonly #request: Owned<IncomingMessage>
@@ -53,6 +54,7 @@ export class NodeExchange implements Exchange {
     this.query = more.target.query
     this.clientAddress = facts.clientAddress
     this.localPort = facts.localPort
+    this.protocol = request.httpVersionMinor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
     this.headers = request.rawHeaders
     this.bodyLength = bodyLengthOf(request.rawHeaders)
     this.#expectsContinue = more.expectsContinue

@@ -10,6 +10,8 @@ export type GatewayGauges = {
   readonly routes: number
   readonly quarantined: number
   readonly isConnected: boolean
+  /** Access records that could not be written. */
+  readonly recordsLost: number
 }
 
 /** The text of `GET /metrics`: Prometheus exposition format 0.0.4. */
@@ -40,6 +42,12 @@ export function prometheusText(slots: Float64Array, gauges: GatewayGauges): stri
     ['refused_total', 'Malformed heads that never became requests.', at(SLOT.refused)],
     ['request_bytes_total', 'Body bytes from clients.', at(SLOT.requestBytes)],
     ['response_bytes_total', 'Body bytes to clients.', at(SLOT.responseBytes)],
+    ['records_total', 'Access records, those dropped later included.', at(SLOT.recorded)],
+    [
+      'records_dropped_total',
+      'Access records that were not written, for want of room or because the output failed.',
+      at(SLOT.recordsDropped) + gauges.recordsLost,
+    ],
     ['config_swaps_total', 'Routing tables taken into use.', gauges.swaps],
     ['worker_restarts_total', 'Workers that died and were replaced.', gauges.workerRestarts],
   ] as const

@@ -23,8 +23,10 @@ export const SLOT = {
   refused: 12,
   requestBytes: 13,
   responseBytes: 14,
-  durationSumMs: 15,
-  durationBuckets: 16,
+  recorded: 15,
+  recordsDropped: 16,
+  durationSumMs: 17,
+  durationBuckets: 18,
 } as const
 
 /** Slots of one worker: one writer, read by the supervisor at any moment. */

@@ -46,6 +46,16 @@ export class WorkerMetrics {
     this.#add(SLOT.refused, 1)
   }
 
+  /** An access record was handed over. */
+  recorded(): void {
+    this.#add(SLOT.recorded, 1)
+  }
+
+  /** An access record had no room. */
+  recordDropped(): void {
+    this.#add(SLOT.recordsDropped, 1)
+  }
+
   #add(slot: number, amount: number): void {
     this.#slots[slot] = (this.#slots[slot] ?? 0) + amount
   }

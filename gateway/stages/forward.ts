@@ -61,6 +61,8 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   }
 
   onStart(status: number, headers: string[]): void {
+    const { parts, attemptedAtMs } = this.#context
+    this.#context.upstreamMs = parts.now() - attemptedAtMs
     // A head that cannot be sent throws here, and the call fails as one without an answer.
     this.#context.exchange.start(status, rewriteResponseHeaders(headers))
     this.#phase = 'answering'
@@ -81,6 +83,7 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     const { exchange, parts } = this.#context
     parts.metrics.upstreamFailed(failure.code)
     if (this.#phase === 'answering') {
+      this.#context.code = failure.code
       // Half an answer must not look like a whole one.
       this.#finish()
       exchange.abort()
@@ -146,6 +149,9 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     this.#isSent = false
     this.#target = target
     target.traffic.inFlight += 1
+    this.#context.target = target.target.origin
+    this.#context.attempts += 1
+    this.#context.attemptedAtMs = parts.now()
     const isLast = this.#tried.length >= this.#compiled.retries
     this.#call = target.connection.call(
       {
@@ -166,6 +172,7 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   #fail(reply: Reply): void {
     const { exchange, requestId } = this.#context
     this.#context.status = reply.status
+    this.#context.code = reply.code
     this.#context.responseBytes += reply.body.length
     this.#finish()
     sendReply(exchange, reply, requestId ?? '')

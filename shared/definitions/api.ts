@@ -38,6 +38,14 @@ const headerNameSchema = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 'must be a header name')
 
+const recordsSchema = z.strictObject({
+  sample: z
+    .number()
+    .min(0)
+    .max(1)
+    .describe('Share of the requests that access records are written of: 0 none, 1 all.'),
+})
+
 const routeSchema = z.strictObject({
   path: z
     .string()
@@ -95,6 +103,7 @@ const routeSchema = z.strictObject({
     .union([nameSchema, upstreamSpecSchema])
     .optional()
     .describe('For this route, in place of the Api’s own.'),
+  records: recordsSchema.optional().describe('For this route, in place of the Api’s own.'),
   plugins: pluginsSchema
     .optional()
     .describe('For this route: by name, in place of the Api’s own; false switches one off.'),
@@ -113,6 +122,9 @@ export const apiSpecSchema = z.strictObject({
     .union([nameSchema, upstreamSpecSchema])
     .optional()
     .describe('Inline, or the name of an Upstream. Needed unless every route has its own.'),
+  records: recordsSchema
+    .optional()
+    .describe('Which requests are recorded. Omitted: what the options of each gateway say.'),
   plugins: pluginsSchema.optional().describe('By plugin name; a route may override.'),
 })
 

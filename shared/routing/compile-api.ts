@@ -110,6 +110,7 @@ function reused(
   if (before === undefined || old === undefined) return null
   const isSame =
     old.upstreamKey === upstreamKeyOf(definition, at) &&
+    old.recordSample === recordSampleOf(definition, at) &&
     sameJson(before.definition.spec.routes[at], definition.spec.routes[at])
   return isSame ? old : null
 }
@@ -122,7 +123,8 @@ function compileRouteOf(definition: ApiDefinition, at: number, report: Report): 
     reportHere('upstream', 'is required: neither the route nor its Api has an upstream')
   }
   // Compiled all the same, so that what else is wrong with the route is said at once.
-  const place = { api: definition.name, at, upstreamKey: upstreamKey ?? '' }
+  const recordSample = recordSampleOf(definition, at)
+  const place = { api: definition.name, at, upstreamKey: upstreamKey ?? '', recordSample }
   return compileRoute(spec, place, reportHere)
 }
 
@@ -132,6 +134,10 @@ function upstreamKeyOf({ name, spec }: ApiDefinition, at: number): string | null
   if (own !== undefined) return `${definitionKey('Api', name)}/${at}`
   if (typeof spec.upstream === 'string') return definitionKey('Upstream', spec.upstream)
   return spec.upstream === undefined ? null : definitionKey('Api', name)
+}
+
+function recordSampleOf({ spec }: ApiDefinition, at: number): number | null {
+  return spec.routes[at]?.records?.sample ?? spec.records?.sample ?? null
 }
 
 function inlineUpstreams(

@@ -24,6 +24,7 @@ export type RoutePlace = {
   /** Place in the Api's routes. */
   readonly at: number
   readonly upstreamKey: string
+  readonly recordSample: number | null
 }
 
 /** A route ready to be matched, or null once everything that is wrong with it has been reported. */
@@ -58,6 +59,7 @@ export function compileRoute(
     match: spec.match ?? 'prefix',
     path: spec.path,
     upstreamKey: place.upstreamKey,
+    recordSample: place.recordSample,
     rewritePath,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,

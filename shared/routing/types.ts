@@ -56,6 +56,8 @@ export type CompiledRoute = {
   readonly path: string
   /** Key into the table's upstreams. */
   readonly upstreamKey: string
+  /** Share of its requests that access records are written of; null: what the gateway's options say. */
+  readonly recordSample: number | null
   /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */
   rewritePath(path: string): string
 }

@@ -16,7 +16,7 @@ import { VERSION } from '../../shared/version.ts'
 import { gatewayReportSchema } from '../../shared/watch-protocol.ts'
 import { TestControlPlane } from './support/control-plane.ts'
 import { api, targets } from './support/definitions.ts'
-import { openRaw, readToEnd, readUntil } from './support/raw-client.ts'
+import { openRaw, readToEnd, readUntil, sendRaw } from './support/raw-client.ts'
 import { startTarget, type TestTarget } from './support/target.ts'
 import { until } from './support/until.ts'
 
@@ -412,4 +412,31 @@ test('every wrong option is named at once', async () => {
     'name',
     'workers',
   ])
+})
+
+test('every request of every worker is in the access log when the gateway has stopped', async () => {
+  const behind = await target('x')
+  node.put(api('a', '/', targets(behind.url)))
+  const path = join(directory, 'access.log')
+  const gateway = await start({ records: { to: path, format: '{path} {status}' } })
+  await node.reported(1)
+  const paths = Array.from({ length: 100 }, (_, at) => `/${at}`)
+  await Promise.all(
+    paths.map((one) =>
+      sendRaw(gateway.httpPort, `GET ${one} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`),
+    ),
+  )
+  await gateway.stop()
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '')
+  expect(lines.toSorted()).toEqual(paths.map((one) => `${one} 200`).toSorted())
+})
+
+test('options of access records that make no sense are refused, each by its name', async () => {
+  const records = { to: '', format: '{nope}', sample: 2, fileBytesMax: 1, filesKept: 0 }
+  const refused = await start({ records }).catch((error: unknown) => error)
+  expect(isRaftwayError(refused, 'INVALID_REQUEST')).toBe(true)
+  const issues = isRaftwayError(refused) ? (refused.issues ?? []) : []
+  expect(issues.map(({ path }) => path)).toEqual(
+    ['to', 'format', 'sample', 'fileBytesMax', 'filesKept'].map((name) => `records.${name}`),
+  )
 })

@@ -7,6 +7,8 @@ import { Http1NodeListener } from '../../../gateway/listeners/http1-node.ts'
 import { makeSlots, SLOTS_PER_WORKER } from '../../../gateway/metrics/slots.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
+import { RecordBatch } from '../../../gateway/records/record-batch.ts'
+import type { RecordSettings } from '../../../gateway/records/settings.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
 import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
@@ -16,6 +18,8 @@ export type OneWorker = {
   readonly port: number
   readonly url: string
   readonly slots: Float64Array
+  /** Access records that were handed over, a line each. */
+  readonly records: readonly string[]
   readonly connections: UndiciConnections
   readonly upstreams: LiveUpstreams
   adopt(...definitions: readonly DefinitionInput[]): void
@@ -32,7 +36,7 @@ export async function startOneWorker(
 
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
-  patience: { readonly idleMs?: number },
+  patience: { readonly idleMs?: number; readonly records?: RecordSettings },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
   const connections = new UndiciConnections()
@@ -44,13 +48,29 @@ export async function startImpatientWorker(
   const requestIds = new RequestIds()
   const random = new Random(1)
   const now = (): number => performance.now()
-  const parts = { current, upstreams, metrics, requestIds, random, now }
+  const lines: string[] = []
+  const records =
+    patience.records === undefined
+      ? null
+      : new RecordBatch({
+          settings: patience.records,
+          random,
+          epochMs: () => Date.now(),
+          send: (text, count) => {
+            lines.push(...text.split('\n').slice(0, count))
+            records?.taken(text.length)
+          },
+          later: (_ms, run) => void setTimeout(run, 1),
+          onRecorded: () => metrics.recorded(),
+          onDropped: () => metrics.recordDropped(),
+        })
+  const parts = { current, upstreams, metrics, records, requestIds, random, now }
   const pipeline = new Pipeline(parts)
   const listener = new Http1NodeListener({
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
-    ...patience,
+    ...(patience.idleMs === undefined ? {} : { idleMs: patience.idleMs }),
   })
   let revision = 0
   const adopt = (...given: readonly DefinitionInput[]): void => {
@@ -66,6 +86,7 @@ export async function startImpatientWorker(
     port,
     url: `http://127.0.0.1:${port}`,
     slots,
+    records: lines,
     connections,
     upstreams,
     adopt,

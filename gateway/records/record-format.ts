@@ -1,0 +1,13 @@
+import type { RequestContext } from '../request-context.ts'
+import type { Timing } from './timing.ts'
+
+/** A request that is over as one line, with its line end. */
+export type RecordFormat = (context: RequestContext, timing: Timing) => string
+
+/** What programs that read access logs know for a client that went away before its answer was whole. */
+const CLIENT_GONE = 499
+
+/** The status that a record tells. */
+export function recordedStatus({ status }: RequestContext): number {
+  return status === 0 ? CLIENT_GONE : status
+}

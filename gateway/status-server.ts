@@ -9,9 +9,11 @@ export type StatusSource = {
   /** A config of a known revision is served. */
   readonly isReady: () => boolean
   /** The document of `GET /status`. */
-  readonly status: () => object
+  readonly status: () => Promise<object>
   /** Prometheus text. */
-  readonly metrics: () => string
+  readonly metrics: () => Promise<string>
+  /** The document of `GET /targets`: each target that lives in a worker, and how it is. */
+  readonly targets: () => Promise<object>
 }
 
 /** The port for operators: health, readiness, metrics, status. Never the traffic port. */
@@ -31,7 +33,8 @@ export class StatusServer {
           send(response, 405, problem('METHOD_NOT_ALLOWED', 'only GET is served'), headers)
           return
         }
-        this.#answer(path ?? '', response)
+        // Answers its own failures.
+        void this.#answer(path ?? '', response)
       },
     )
   }
@@ -55,7 +58,15 @@ export class StatusServer {
     })
   }
 
-  #answer(path: string, response: ServerResponse): void {
+  async #answer(path: string, response: ServerResponse): Promise<void> {
+    try {
+      await this.#send(path, response)
+    } catch {
+      send(response, 500, problem('INTERNAL', 'something went wrong in the gateway'))
+    }
+  }
+
+  async #send(path: string, response: ServerResponse): Promise<void> {
     switch (path) {
       case '/healthz':
         send(response, 200, '{"status":"ok"}\n')
@@ -65,15 +76,22 @@ export class StatusServer {
         else send(response, 503, problem('NO_CONFIG', 'no config is applied'))
         return
       case '/status':
-        send(response, 200, `${JSON.stringify(this.#source.status())}\n`)
+        send(response, 200, `${JSON.stringify(await this.#source.status())}\n`)
         return
       case '/metrics':
-        send(response, 200, this.#source.metrics(), {
+        send(response, 200, await this.#source.metrics(), {
           'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
         })
         return
+      case '/targets':
+        send(response, 200, `${JSON.stringify(await this.#source.targets())}\n`)
+        return
       default:
-        send(response, 404, problem('NOT_FOUND', 'there is /healthz, /readyz, /metrics, /status'))
+        send(
+          response,
+          404,
+          problem('NOT_FOUND', 'there is /healthz, /readyz, /metrics, /status, /targets'),
+        )
     }
   }
 }

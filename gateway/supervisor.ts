@@ -1,5 +1,5 @@
 import type { Logger } from '../shared/logger.ts'
-import { QUARANTINED_MAX } from '../shared/limits.ts'
+import { QUARANTINED_MAX, UPSTREAMS_SHOWN_MAX } from '../shared/limits.ts'
 import { VERSION } from '../shared/version.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { DefinitionsDirectory } from './config/definitions-dir.ts'
@@ -10,10 +10,12 @@ import { LastGoodFile, type LoadedConfig } from './config/last-good-file.ts'
 import type { Delta } from './config/mirror.ts'
 import { ServedConfig, type CheckText } from './config/served-config.ts'
 import { prometheusText } from './metrics/prometheus.ts'
+import { targetSeries } from './metrics/target-series.ts'
 import { sumSlots } from './metrics/slots.ts'
 import type { GatewaySettings } from './options.ts'
 import { RecordFile } from './record-file.ts'
 import { StatusServer } from './status-server.ts'
+import { summarize } from './upstream/report.ts'
 import { WorkerPool } from './worker-pool.ts'
 import type { Applied } from './worker-protocol.ts'
 
@@ -68,6 +70,10 @@ export class Supervisor {
       isReady: () => this.#applied !== null && !this.#isStopping,
       status: () => this.#statusDocument(),
       metrics: () => this.#metricsText(),
+      targets: async () => ({
+        workers: this.#pool.listening,
+        upstreams: (await this.#pool.askTargets()).slice(0, UPSTREAMS_SHOWN_MAX),
+      }),
     })
     this.#lastGood =
       settings.definitionsDir === null
@@ -221,7 +227,8 @@ export class Supervisor {
     }
   }
 
-  #statusDocument(): object {
+  async #statusDocument(): Promise<object> {
+    const upstreams = await this.#pool.askTargets()
     const connection = this.#follower?.status ?? null
     const isAway = connection !== null && !connection.isConnected
     const since = connection?.lastConnectedAtMs ?? null
@@ -239,13 +246,15 @@ export class Supervisor {
       workers: this.#pool.listening,
       routes: this.#pool.details.routes,
       quarantined: this.#served.quarantined.slice(0, QUARANTINED_MAX),
+      targets: summarize(upstreams),
       labels: this.#settings.labels,
       lastGood: { notices: this.#lastGood?.notices ?? [] },
     }
   }
 
-  #metricsText(): string {
-    return prometheusText(sumSlots(this.#pool.slots), {
+  async #metricsText(): Promise<string> {
+    const upstreams = await this.#pool.askTargets()
+    const counters = prometheusText(sumSlots(this.#pool.slots), {
       version: VERSION,
       revision: this.#applied?.revision ?? 0,
       swaps: this.#swaps,
@@ -256,6 +265,7 @@ export class Supervisor {
       isConnected: this.#follower?.status.isConnected ?? false,
       recordsLost: this.#records?.dropped ?? 0,
     })
+    return counters + targetSeries(upstreams)
   }
 }
 

@@ -2,9 +2,11 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describeError } from '../shared/errors.ts'
+import { TARGETS_ASK_MS_MAX } from '../shared/limits.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
 import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
 import type { WorkerChange } from './config/served-config.ts'
+import type { UpstreamReport } from './upstream/report.ts'
 import type { Applied, FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** What a worker's link tells the pool. */
@@ -48,6 +50,8 @@ export class WorkerLink {
     deletes: Map<string, DefinitionName>
   } | null = null
   #failure = 'it ended'
+  #asks = 0
+  readonly #asking = new Map<number, (upstreams: readonly UpstreamReport[] | null) => void>()
 
   constructor(start: WorkerStart, handler: LinkHandler) {
     this.index = start.index
@@ -64,7 +68,10 @@ export class WorkerLink {
     this.#worker.on('error', (error) => {
       this.#failure = describeError(error)
     })
-    this.#worker.on('exit', () => handler.onGone(this, this.#failure))
+    this.#worker.on('exit', () => {
+      for (const ask of this.#asking.keys()) this.#settleAsk(ask, null)
+      handler.onGone(this, this.#failure)
+    })
   }
 
   get applied(): Applied | null {
@@ -128,6 +135,20 @@ export class WorkerLink {
     this.#post({ type: 'drain' })
   }
 
+  /** What the worker knows of the upstreams that live in it; null when it does not say in time. */
+  askTargets(): Promise<readonly UpstreamReport[] | null> {
+    const { promise, resolve } = Promise.withResolvers<readonly UpstreamReport[] | null>()
+    this.#asks += 1
+    const ask = this.#asks
+    const timer = setTimeout(() => this.#settleAsk(ask, null), TARGETS_ASK_MS_MAX)
+    this.#asking.set(ask, (upstreams) => {
+      clearTimeout(timer)
+      resolve(upstreams)
+    })
+    this.#post({ type: 'report-targets', ask })
+    return promise
+  }
+
   async terminate(): Promise<void> {
     await this.#worker.terminate()
   }
@@ -154,7 +175,15 @@ export class WorkerLink {
         this.#isListening = false
         this.#handler.onDrained(this)
         return
+      case 'targets':
+        this.#settleAsk(message.ask, message.upstreams)
+        return
     }
+  }
+
+  #settleAsk(ask: number, upstreams: readonly UpstreamReport[] | null): void {
+    this.#asking.get(ask)?.(upstreams)
+    this.#asking.delete(ask)
   }
 
   #giveWaiting(): void {

@@ -7,6 +7,7 @@ import type { Address } from './options.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
+import { mergeReports, type UpstreamReport } from './upstream/report.ts'
 import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
 import type { Applied } from './worker-protocol.ts'
 
@@ -64,6 +65,12 @@ export class WorkerPool implements LinkHandler {
   /** What the workers said of the newest config that all of them serve. */
   get details(): WorkerDetails {
     return this.#details
+  }
+
+  /** What the workers that answer in time know of the upstreams that live in them. */
+  async askTargets(): Promise<readonly UpstreamReport[]> {
+    const answers = await Promise.all([...this.#links.values()].map((link) => link.askTargets()))
+    return mergeReports(answers.filter((answer) => answer !== null))
   }
 
   /** Starts the threads, which do not listen yet. Throws when the port is taken. */

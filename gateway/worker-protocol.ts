@@ -2,6 +2,7 @@ import type { Quarantined } from '../shared/routing/types.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { Address } from './options.ts'
 import type { RecordSettings } from './records/settings.ts'
+import type { UpstreamReport } from './upstream/report.ts'
 
 /** What a worker is started with. */
 export type WorkerStart = {
@@ -30,6 +31,8 @@ export type ToWorker =
   /** So many characters of records are written, or lost. */
   | { readonly type: 'records-taken'; readonly chars: number }
   | { readonly type: 'drain' }
+  /** Answered with `targets` and the same number. */
+  | { readonly type: 'report-targets'; readonly ask: number }
 
 /** From a worker. */
 export type FromWorker =
@@ -44,3 +47,8 @@ export type FromWorker =
   /** Whole lines; further ones are held back when too many are not yet taken. */
   | { readonly type: 'records'; readonly lines: string; readonly records: number }
   | { readonly type: 'drained' }
+  | {
+      readonly type: 'targets'
+      readonly ask: number
+      readonly upstreams: readonly UpstreamReport[]
+    }

@@ -13,7 +13,10 @@ import { Pipeline } from './pipeline.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
+import { activeChecks } from './upstream/health-checks.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
+import { probeTarget } from './upstream/probes.ts'
+import { reportUpstreams } from './upstream/report.ts'
 import { UndiciConnections } from './upstream/undici-connections.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
@@ -21,22 +24,14 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
   const { index, slots, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
   const connections = new UndiciConnections()
-  const upstreams = new LiveUpstreams(connections)
+  const random = new Random(randomInt(2 ** 32))
+  const upstreams = liveUpstreams(connections, random)
   const current = new CurrentTable()
   const adopter = new TableAdopter(current, upstreams)
   const metrics = new WorkerMetrics(slotsOf(slots, index))
   const requestIds = new RequestIds()
-  const random = new Random(randomInt(2 ** 32))
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
-  const pipeline = new Pipeline({
-    current,
-    upstreams,
-    metrics,
-    records,
-    requestIds,
-    random,
-    now: () => performance.now(),
-  })
+  const pipeline = new Pipeline({ current, upstreams, metrics, records, requestIds, random, now })
   const listener = new Http1NodeListener({
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
@@ -48,12 +43,8 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
       message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
     const quarantined = adopter.adopt(puts, message.deletes)
     if (message.isPartial) return
-    tell({
-      type: 'applied',
-      applied: message.to,
-      routes: current.table.routeCount,
-      quarantined,
-    })
+    const routes = current.table.routeCount
+    tell({ type: 'applied', applied: message.to, routes, quarantined })
   }
 
   async function listen(address: ListenAddress): Promise<void> {
@@ -67,6 +58,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
 
   async function drain(): Promise<void> {
     await listener.drain()
+    upstreams.close()
     await connections.close()
     records?.flush()
     tell({ type: 'drained' })
@@ -86,6 +78,9 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         return
       case 'drain':
         void drain()
+        return
+      case 'report-targets':
+        tell(answerTo(message, upstreams, now()))
         return
       default:
         unreachable(message)
@@ -111,6 +106,23 @@ function recordBatch(
     onRecorded: () => metrics.recorded(),
     onDropped: () => metrics.recordDropped(),
   })
+}
+
+function now(): number {
+  return performance.now()
+}
+
+function liveUpstreams(connections: UndiciConnections, random: Random): LiveUpstreams {
+  const watchTargets = activeChecks({ probe: probeTarget, now, random })
+  return new LiveUpstreams(connections, { random, now, watchTargets })
+}
+
+function answerTo(
+  { ask }: Extract<ToWorker, { type: 'report-targets' }>,
+  upstreams: LiveUpstreams,
+  nowMs: number,
+): FromWorker {
+  return { type: 'targets', ask, upstreams: reportUpstreams(upstreams.all(), nowMs) }
 }
 
 const port = parentPort

@@ -287,6 +287,12 @@ export const ERROR_CODES = {
     retry: 'same',
     title: 'Every connection to the target is busy',
   },
+  UPSTREAM_UNHEALTHY: {
+    status: 503,
+    blame: 'upstream',
+    retry: 'same',
+    title: 'No target of the upstream is well',
+  },
   NO_CONFIG: {
     status: 503,
     blame: 'raftway',

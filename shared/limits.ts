@@ -328,6 +328,30 @@ export const RECORD_FILES_KEPT_MAX = 1_000
 export const RECORD_FILES_KEPT_DEFAULT = 5
 export const RECORD_FILE_BYTES_MIN = 64 * KIB
 export const RECORD_FORMAT_CHARS_MAX = 4_096
+export const CHECK_INTERVAL_MS_MIN = 50
+export const CHECK_INTERVAL_MS_DEFAULT = 10_000
+export const CHECK_TIMEOUT_MS_DEFAULT = 2_000
+/** Body bytes of an answer to a check that are read before the check is over all the same. */
+export const CHECK_ANSWER_BYTES_MAX = 64 * KIB
+export const CHECK_STATUSES_MAX = 32
+export const CHECKS_IN_ROW_MAX = 100
+export const UNHEALTHY_AFTER_DEFAULT = 3
+export const HEALTHY_AFTER_DEFAULT = 2
+export const FAILURES_IN_ROW_MAX = 1_000
+export const FAILURES_IN_ROW_DEFAULT = 5
+export const EJECT_MS_DEFAULT = 30_000
+export const EJECT_LONGEST_MS_DEFAULT = 300_000
+export const EJECT_PERCENT_DEFAULT = 50
+export const PANIC_PERCENT_DEFAULT = 10
+/** Steps in which a target that starts slowly comes to its full share. */
+export const SLOW_START_STEPS = 10
+/** Up to as many targets are looked through for each request; more of them are kept in an order. */
+export const TARGETS_LOOKED_THROUGH_MAX = 16
+/** How long the status port waits for a worker to tell of its targets. */
+export const TARGETS_ASK_MS_MAX = 1_000
+/** Upstreams that `GET /targets` shows, and targets that have series of their own in `GET /metrics`. */
+export const UPSTREAMS_SHOWN_MAX = 1_000
+export const TARGET_SERIES_MAX = 500
 export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
 /** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */

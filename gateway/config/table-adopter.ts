@@ -66,11 +66,19 @@ export class TableAdopter {
     }
   }
 
-  #swap({ table, quarantined, upstreamsChanged }: Adopted): readonly Quarantined[] {
+  #swap({
+    table,
+    quarantined,
+    upstreamsChanged,
+    upstreamsWatched,
+  }: Adopted): readonly Quarantined[] {
     this.#current.swap(table)
     // A table compiles upstreams when they are first asked for: at a start nobody has asked for any.
     for (const key of upstreamsChanged) {
       if (this.#upstreams.has(key)) this.#upstreams.adopt(key, upstreamOf(table, key) ?? null)
+    }
+    for (const key of upstreamsWatched) {
+      if (!this.#upstreams.has(key)) this.#upstreams.adopt(key, upstreamOf(table, key) ?? null)
     }
     return quarantined
   }

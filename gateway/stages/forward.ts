@@ -3,9 +3,9 @@ import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ExchangeHandler } from '../exchange.ts'
 import { errorReply, sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
-import { selectTarget } from '../upstream/balance.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
 import { mayRetry } from '../upstream/retry-policy.ts'
+import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type {
   UpstreamCall,
   UpstreamFailure,
@@ -15,6 +15,8 @@ import { record } from './record.ts'
 import { rewriteResponseHeaders } from './rewrite-response.ts'
 
 const NO_TARGET = errorReply('UPSTREAM_UNREACHABLE', 'no target takes requests')
+const NONE_WELL = errorReply('UPSTREAM_UNHEALTHY', 'no target is well')
+const NOTHING_TRIED: readonly LiveTarget[] = []
 const REPLIES: Readonly<Partial<Record<UpstreamFailure['code'], Reply>>> = {
   UPSTREAM_UNREACHABLE: errorReply('UPSTREAM_UNREACHABLE', 'the target cannot be reached'),
   UPSTREAM_TIMEOUT: errorReply('UPSTREAM_TIMEOUT', 'the target took too long'),
@@ -34,7 +36,8 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   readonly #live: LiveUpstream
   #target: LiveTarget | null = null
   #call: UpstreamCall | null = null
-  #tried: LiveTarget[] = []
+  /** Targets that failed this request. */
+  #tried = NOTHING_TRIED
   /** The attempt's head is on its way to the target. */
   #isSent = false
   #isBodyStarted = false
@@ -67,6 +70,7 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     this.#context.exchange.start(status, rewriteResponseHeaders(headers))
     this.#phase = 'answering'
     this.#context.status = status
+    this.#judge(status < 500)
   }
 
   onData(chunk: Uint8Array): boolean {
@@ -82,6 +86,7 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   onError(failure: UpstreamFailure): void {
     const { exchange, parts } = this.#context
     parts.metrics.upstreamFailed(failure.code)
+    if (isTargetsFault(failure)) this.#judge(false)
     if (this.#phase === 'answering') {
       this.#context.code = failure.code
       // Half an answer must not look like a whole one.
@@ -102,8 +107,8 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     }
     parts.metrics.retried()
     if (this.#target !== null) {
-      this.#tried.push(this.#target)
-      this.#target.traffic.inFlight -= 1
+      this.#tried = [...this.#tried, this.#target]
+      callEnded(this.#target.state)
       this.#target = null
     }
     this.#attempt()
@@ -137,21 +142,20 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
 
   #attempt(): void {
     const { exchange, parts, targetPath, headers } = this.#context
-    const target = selectTarget(this.#compiled.balance, this.#live.targets, {
-      clientAddress: exchange.clientAddress,
-      tried: this.#tried,
-      random: parts.random,
-    })
+    const isFirst = this.#tried.length === 0
+    const nowMs = isFirst ? this.#context.startedAtMs : parts.now()
+    const target = this.#live.selector.choose(exchange.clientAddress, this.#tried, nowMs)
     if (target === null) {
-      this.#fail(NO_TARGET)
+      const isOut = this.#live.targets.every(({ fullWeight }) => fullWeight === 0)
+      this.#fail(isOut ? NO_TARGET : NONE_WELL)
       return
     }
     this.#isSent = false
     this.#target = target
-    target.traffic.inFlight += 1
     this.#context.target = target.target.origin
     this.#context.attempts += 1
     this.#context.attemptedAtMs = parts.now()
+    callBegan(target.state)
     const isLast = this.#tried.length >= this.#compiled.retries
     this.#call = target.connection.call(
       {
@@ -169,6 +173,15 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     this.#call.start()
   }
 
+  /** What an attempt came to counts for its target, once. */
+  #judge(isGood: boolean): void {
+    const target = this.#target
+    if (target === null) return
+    const { selector } = this.#live
+    if (isGood) selector.succeeded(target)
+    else selector.failed(target, this.#context.parts.now())
+  }
+
   #fail(reply: Reply): void {
     const { exchange, requestId } = this.#context
     this.#context.status = reply.status
@@ -181,9 +194,14 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   #finish(): void {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
-    if (this.#target !== null) this.#target.traffic.inFlight -= 1
+    if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
     this.#context.parts.upstreams.release(this.#live)
     record(this.#context)
   }
+}
+
+/** Whether a failure says something about the target: a full queue and a head that cannot be sent do not. */
+function isTargetsFault({ code }: UpstreamFailure): boolean {
+  return code !== 'UPSTREAM_BUSY' && code !== 'BAD_REQUEST'
 }

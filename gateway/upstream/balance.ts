@@ -1,29 +1,23 @@
 import { unreachable } from '../../shared/assert.ts'
 import type { Random } from '../../shared/random.ts'
 import type { Balance } from '../../shared/definitions/upstream.ts'
+import type { TargetState } from './target-state.ts'
 
 /** What selection reads of one target. */
 export type Candidate = {
-  /** 0 is never chosen. */
+  /** 0 is never chosen. Less than the configured one while the target starts slowly. */
   readonly weight: number
   /** Hash of the target's address: its place among clients, whatever the other targets are. */
   readonly seed: number
-  readonly traffic: Traffic
+  readonly state: TargetState
 }
 
-/** What a target carries. Outlives every change of its upstream that keeps the target. */
-type Traffic = {
-  /** Calls under way. */
-  inFlight: number
-  /** Smooth round robin: what the target is owed. Moved by `selectTarget`. */
-  credit: number
-}
-
-/** Who asks, and what may not be chosen. */
+/** Who asks, and what may not be chosen. Filled in anew for each request by whoever owns it. */
 export type Selection<T> = {
-  readonly clientAddress: string
+  /** What `ip-hash` and `hash` choose by. */
+  key: string
   /** Targets that failed this request. Taken again only when nothing else is left. */
-  readonly tried: readonly T[]
+  tried: readonly T[]
   readonly random: Random
 }
 
@@ -51,7 +45,7 @@ function choose<T extends Candidate>(
     case 'least-connections':
       return leastConnections(targets)
     case 'ip-hash':
-      return byClient(targets, selection.clientAddress)
+      return byKey(targets, selection.key)
     case 'random-two-choices':
       return twoChoices(targets, selection.random)
     default:
@@ -68,11 +62,11 @@ function roundRobin<T extends Candidate>(targets: readonly T[]): T | null {
   let total = 0
   for (const target of targets) {
     if (target.weight === 0) continue
-    target.traffic.credit += target.weight
+    target.state.credit += target.weight
     total += target.weight
-    if (best === null || target.traffic.credit > best.traffic.credit) best = target
+    if (best === null || target.state.credit > best.state.credit) best = target
   }
-  if (best !== null) best.traffic.credit -= total
+  if (best !== null) best.state.credit -= total
   return best
 }
 
@@ -86,11 +80,11 @@ function leastConnections<T extends Candidate>(targets: readonly T[]): T | null 
   let total = 0
   for (const target of targets) {
     if (target.weight === 0 || load(target) > least) continue
-    target.traffic.credit += target.weight
+    target.state.credit += target.weight
     total += target.weight
-    if (best === null || target.traffic.credit > best.traffic.credit) best = target
+    if (best === null || target.state.credit > best.state.credit) best = target
   }
-  if (best !== null) best.traffic.credit -= total
+  if (best !== null) best.state.credit -= total
   return best
 }
 
@@ -98,8 +92,8 @@ function leastConnections<T extends Candidate>(targets: readonly T[]): T | null 
  * Weighted rendezvous hashing: each target draws a lot for the client, the best lot wins. A client moves only when its
  * own target goes or a better one comes. Source: Thaler and Ravishankar 1998; weights by -w / ln(u).
  */
-function byClient<T extends Candidate>(targets: readonly T[], clientAddress: string): T | null {
-  const client = hashText(clientAddress)
+function byKey<T extends Candidate>(targets: readonly T[], key: string): T | null {
+  const client = hashText(key)
   let best: T | null = null
   let bestScore = -1
   for (const target of targets) {
@@ -131,7 +125,8 @@ function drawByWeight<T extends Candidate>(
   let total = 0
   for (const target of targets) if (target !== except) total += target.weight
   if (total === 0) return null
-  let left = random.below(total)
+  // A whole number where all weights are.
+  let left = draw(random, total)
   for (const target of targets) {
     if (target === except) continue
     left -= target.weight
@@ -140,8 +135,13 @@ function drawByWeight<T extends Candidate>(
   return null
 }
 
-function load(target: Candidate): number {
-  return target.traffic.inFlight / target.weight
+/** A number in 0 ≤ x < `total`, whole or not. */
+export function draw(random: Random, total: number): number {
+  return (random.next() / 0x1_0000_0000) * total
+}
+
+export function load(target: Candidate): number {
+  return target.state.inFlight / target.weight
 }
 
 /** FNV-1a, 32 bits, then mixed so that near texts lie far apart. */
@@ -154,7 +154,7 @@ export function hashText(text: string): number {
 }
 
 /** The finalizer of MurmurHash3. */
-function mix(value: number): number {
+export function mix(value: number): number {
   let mixed = value ^ (value >>> 16)
   mixed = Math.imul(mixed, 0x85ebca6b)
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)

@@ -1,43 +1,57 @@
+import type { Random } from '../../shared/random.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
-import { hashText, type Candidate } from './balance.ts'
+import { hashText } from './balance.ts'
+import type { WatchTargets } from './health-checks.ts'
+import { Selector, type HealthCandidate } from './selector.ts'
+import { LONG_AGO, newTargetState } from './target-state.ts'
 import type { UpstreamConnection, UpstreamConnections } from './upstream-connection.ts'
 
-/** One target of one upstream as it lives: survives every swap that keeps it. */
-export type LiveTarget = Candidate & {
+/** One target of one upstream as it lives. Its state survives every swap that keeps the target. */
+export type LiveTarget = HealthCandidate & {
   readonly target: CompiledTarget
   readonly connection: UpstreamConnection
-  weight: number
+  fullWeight: number
 }
 
-/** An upstream as it lives. Made anew when its definition changes, from the same live targets. */
+/** An upstream as it lives. Made anew when its definition or its targets change, from the same states. */
 export type LiveUpstream = {
   readonly compiled: CompiledUpstream
   readonly targets: readonly LiveTarget[]
+  readonly selector: Selector<LiveTarget>
   /** Requests that hold it. 0 ≤ users. */
   users: number
   /** Another has taken its place; it ends with its last user. */
   isRetired: boolean
+  /** Ends active checks; null where there are none. */
+  stopChecks: (() => void) | null
+}
+
+/** What live upstreams take from the worker around them. */
+export type LiveParts = {
+  readonly random: Random
+  /** Milliseconds from any fixed moment. */
+  readonly now: () => number
+  readonly watchTargets: WatchTargets
 }
 
 /**
- * What is alive of upstreams: calls under way, turns, connections. Belongs to the worker, never to a table. An upstream
- * comes to life with its first request, so that a hundred thousand unused ones cost nothing.
+ * What is alive of upstreams: calls under way, turns, health, connections. Belongs to the worker, never to a table. An
+ * upstream comes to life with its first request, so that a hundred thousand unused ones cost nothing; one that is checked,
+ * as soon as it is adopted.
  */
 export class LiveUpstreams {
   readonly #connections: UpstreamConnections
+  readonly #parts: LiveParts
   readonly #live = new Map<string, LiveUpstream>()
 
-  constructor(connections: UpstreamConnections) {
+  constructor(connections: UpstreamConnections, parts: LiveParts) {
     this.#connections = connections
+    this.#parts = parts
   }
 
   /** The live form of an upstream for one request, which gives it back with `release`. */
   acquire(compiled: CompiledUpstream): LiveUpstream {
-    let live = this.#live.get(compiled.key)
-    if (live === undefined) {
-      live = this.#bringToLife(compiled, null)
-      this.#live.set(compiled.key, live)
-    }
+    const live = this.#live.get(compiled.key) ?? this.#bringToLife(compiled, null)
     live.users += 1
     return live
   }
@@ -47,35 +61,56 @@ export class LiveUpstreams {
     if (live.isRetired && live.users === 0) this.#close(live)
   }
 
-  /** A change gave `key` another form, or took it away: null. In the tick of the swap. */
+  /** A change gave `key` a form, in which it lives from now on, or took it away: null. In the tick of the swap. */
   adopt(key: string, compiled: CompiledUpstream | null): void {
     const old = this.#live.get(key)
-    if (old === undefined) return
-    this.#live.delete(key)
-    if (compiled !== null) this.#live.set(key, this.#bringToLife(compiled, old))
-    old.isRetired = true
-    if (old.users === 0) this.#close(old)
+    if (compiled === null) this.#live.delete(key)
+    else this.#bringToLife(compiled, old ?? null)
+    if (old !== undefined) this.#retire(old)
   }
 
-  /** Whether an upstream has served a request: only then is there anything that a change must be told to. */
+  /** Whether an upstream is alive: only then is there anything that a change must be told to. */
   has(key: string): boolean {
     return this.#live.has(key)
   }
 
-  /** Upstreams that have served a request and still stand. */
+  /** Upstreams that are alive, the first to come to life first. */
+  all(): Iterable<LiveUpstream> {
+    return this.#live.values()
+  }
+
+  /** How many are alive. */
   get count(): number {
     return this.#live.size
   }
 
+  /** No further request comes: nothing is watched any more. */
+  close(): void {
+    for (const live of this.#live.values()) stopWatching(live)
+  }
+
   #bringToLife(compiled: CompiledUpstream, old: LiveUpstream | null): LiveUpstream {
-    const targets = new Map<string, LiveTarget>()
+    const byOrigin = new Map<string, LiveTarget>()
     for (const target of compiled.targets) {
-      const same = targets.get(target.origin)
+      const same = byOrigin.get(target.origin)
       // The same address twice is one target with the sum of the weights.
-      if (same !== undefined) same.weight += target.weight
-      else targets.set(target.origin, this.#liveTarget(compiled, target, old))
+      if (same !== undefined) same.fullWeight += target.weight
+      else byOrigin.set(target.origin, this.#liveTarget(compiled, target, old))
     }
-    return { compiled, targets: [...targets.values()], users: 0, isRetired: false }
+    const targets = [...byOrigin.values()]
+    const { random, watchTargets } = this.#parts
+    const selector = new Selector(compiled, targets, random)
+    const live: LiveUpstream = {
+      compiled,
+      targets,
+      selector,
+      users: 0,
+      isRetired: false,
+      stopChecks: null,
+    }
+    this.#live.set(compiled.key, live)
+    if (compiled.health.active !== null) live.stopChecks = watchTargets(live)
+    return live
   }
 
   #liveTarget(
@@ -84,16 +119,31 @@ export class LiveUpstreams {
     old: LiveUpstream | null,
   ): LiveTarget {
     const before = old?.targets.find((live) => live.target.origin === target.origin)
+    // One that joins others which serve already starts slowly, where that is asked for.
+    const upSinceMs = old === null ? LONG_AGO : this.#parts.now()
     return {
       target,
       connection: this.#connections.open(target, compiled),
+      fullWeight: target.weight,
       weight: target.weight,
       seed: hashText(target.origin),
-      traffic: before?.traffic ?? { inFlight: 0, credit: 0 },
+      state: before?.state ?? newTargetState(upSinceMs),
     }
+  }
+
+  #retire(live: LiveUpstream): void {
+    live.isRetired = true
+    live.selector.retire()
+    stopWatching(live)
+    if (live.users === 0) this.#close(live)
   }
 
   #close(live: LiveUpstream): void {
     for (const target of live.targets) target.connection.release()
   }
+}
+
+function stopWatching(live: LiveUpstream): void {
+  live.stopChecks?.()
+  live.stopChecks = null
 }

@@ -39,7 +39,8 @@ export class UndiciConnections implements UpstreamConnections {
 
   open(target: CompiledTarget, upstream: CompiledUpstream): UpstreamConnection {
     const { connectMs, connectionsMax, keepAliveMs } = upstream
-    const key = `${target.origin} ${connectMs} ${connectionsMax} ${keepAliveMs}`
+    const { origin, serverName } = target
+    const key = `${origin} ${serverName} ${connectMs} ${connectionsMax} ${keepAliveMs}`
     let shared = this.#pools.get(key)
     if (shared === undefined) {
       shared = makePool(key, target, upstream)
@@ -80,7 +81,7 @@ export class UndiciConnections implements UpstreamConnections {
 
 function makePool(key: string, target: CompiledTarget, upstream: CompiledUpstream): SharedPool {
   const connect = connectorTo({ timeout: upstream.connectMs, allowH2: false })
-  const servername = target.host
+  const servername = target.serverName
   const pool = new PoolClass(target.origin, {
     connections: upstream.connectionsMax,
     keepAliveTimeout: upstream.keepAliveMs,

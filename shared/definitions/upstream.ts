@@ -7,6 +7,7 @@ import {
   URL_CHARS_MAX,
 } from '../limits.ts'
 import { millisecondsSchema } from './common.ts'
+import { healthSchema } from './health.ts'
 
 /** How the next target is chosen. */
 const BALANCES = ['round-robin', 'least-connections', 'ip-hash', 'random-two-choices'] as const
@@ -72,6 +73,9 @@ export const upstreamSpecSchema = z.strictObject({
   timeouts: timeoutsSchema.optional(),
   retries: retriesSchema.optional(),
   keepAlive: keepAliveSchema.optional(),
+  health: healthSchema
+    .optional()
+    .describe('Which targets take requests. Omitted: all, whatever becomes of requests.'),
   hostHeader: z
     .enum(['client', 'target'])
     .optional()

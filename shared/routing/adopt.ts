@@ -10,6 +10,8 @@ export type Adopted = {
   readonly quarantined: readonly Quarantined[]
   /** Keys put or removed. */
   readonly upstreamsChanged: readonly string[]
+  /** Those of them that must live before their first request. */
+  readonly upstreamsWatched: readonly string[]
 }
 
 /**
@@ -36,6 +38,7 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
     table: after,
     quarantined: quarantinedIn(after),
     upstreamsChanged: draft.upstreamsChanged,
+    upstreamsWatched: draft.upstreamsWatched,
   }
 }
 

@@ -7,6 +7,7 @@ import {
   RETRIES_DEFAULT,
   UPSTREAM_IDLE_MS_DEFAULT,
 } from '../limits.ts'
+import { compileHealth } from './compile-health.ts'
 import type { CompiledTarget, CompiledUpstream } from './types.ts'
 
 /** An upstream ready to be used. Cannot fail: the schema has checked every url. */
@@ -22,8 +23,15 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
     connectionsMax: spec.keepAlive?.connectionsMax ?? CONNECTIONS_PER_TARGET_DEFAULT,
     keepAliveMs: spec.keepAlive?.idleMs ?? KEEP_ALIVE_MS_DEFAULT,
     hostHeader: spec.hostHeader ?? 'client',
+    health: compileHealth(spec.health),
+    isWatched: isWatched(spec),
     spec,
   }
+}
+
+/** Whether an upstream must live before its first request. */
+export function isWatched({ health }: UpstreamSpec): boolean {
+  return health?.active !== undefined
 }
 
 /** What a whole URL parser has nothing to do for: a name or IPv4 address that is canonical already. */
@@ -35,11 +43,13 @@ function compileTarget(target: TargetSpec): CompiledTarget {
   if (plain !== null) return compilePlainTarget(target, plain)
   const url = new URL(target.url)
   const isTls = url.protocol === 'https:'
+  // An IPv6 address has brackets in a url, but not where connections are made.
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   return {
     origin: url.origin,
     isTls,
-    // An IPv6 address has brackets in a url, but not where connections are made.
-    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
+    serverName: host,
     port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
     authority: url.host,
     weight: target.weight ?? 1,
@@ -59,6 +69,7 @@ function compilePlainTarget(
     origin: `${scheme}://${authority}`,
     isTls,
     host: name,
+    serverName: name,
     port,
     authority,
     weight: target.weight ?? 1,

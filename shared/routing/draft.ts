@@ -1,7 +1,7 @@
 import { definitionKey } from '../changes.ts'
 import { hashOf } from './bytes.ts'
 import { hostsServed, type CompiledApi, type InlineUpstream } from './compile-api.ts'
-import { compileUpstream } from './compile-upstream.ts'
+import { compileUpstream, isWatched } from './compile-upstream.ts'
 import { find, newEdit, update, valuesOf, type HashMap } from './hash-map.ts'
 import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
@@ -93,6 +93,7 @@ export type PlacedRoute = { readonly route: RouteEntry; readonly host: HostPatte
 export class TableDraft {
   readonly #edit = newEdit()
   readonly #changedKeys: string[] = []
+  readonly #watchedKeys: string[] = []
   readonly #inCompany: PlacedRoute[] = []
   readonly #table: Mutable<RoutingTable>
 
@@ -113,6 +114,11 @@ export class TableDraft {
   /** Keys of upstreams put or removed, in the order of the changes. */
   get upstreamsChanged(): readonly string[] {
     return this.#changedKeys
+  }
+
+  /** Those of them that must live before their first request. */
+  get upstreamsWatched(): readonly string[] {
+    return this.#watchedKeys
   }
 
   /** Routes that met others at their place when they came in: only among these can there be an unreachable one. */
@@ -144,7 +150,10 @@ export class TableDraft {
     const isMeant = (upstream: CompiledUpstream) => upstream.key === key
     const change = () => after ?? undefined
     table.upstreams = update(table.upstreams, { hash: hashOf(key), isMeant }, change, this.#edit)
-    if (before !== after) this.#changedKeys.push(key)
+    if (before !== after) {
+      this.#changedKeys.push(key)
+      if (after?.isWatched === true) this.#watchedKeys.push(key)
+    }
     table.definitionCount += count(after) - count(before)
   }
 
@@ -199,7 +208,9 @@ export class TableDraft {
       if (!isKept) this.#changedKeys.push(key)
     }
     for (const upstream of after?.upstreams ?? []) {
-      if (before?.upstreams.includes(upstream) !== true) this.#changedKeys.push(upstream.key)
+      if (before?.upstreams.includes(upstream) === true) continue
+      this.#changedKeys.push(upstream.key)
+      if (isWatched(upstream.spec)) this.#watchedKeys.push(upstream.key)
     }
   }
 

@@ -1,5 +1,6 @@
 import type { DefinitionChange } from '../changes.ts'
 import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
+import type { CheckType } from '../definitions/health.ts'
 import type { Match } from '../definitions/api.ts'
 import type { Issue } from '../errors.ts'
 import type { Definition, Kind } from '../definitions/kinds.ts'
@@ -31,7 +32,44 @@ export type CompiledUpstream = {
   readonly connectionsMax: number
   readonly keepAliveMs: number
   readonly hostHeader: 'client' | 'target'
+  readonly health: CompiledHealth
+  /** It lives from its adoption on, not from its first request: somebody looks after its targets. */
+  readonly isWatched: boolean
   readonly spec: UpstreamSpec
+}
+
+/** Which targets take requests; null where nobody judges. */
+export type CompiledHealth = {
+  readonly active: ActiveCheck | null
+  readonly passive: PassiveJudgement | null
+  readonly panicPercent: number
+  /** 0: a target that comes takes its full share at once. */
+  readonly slowStartMs: number
+}
+
+/** A question to a target, and what its answers come to. */
+export type ActiveCheck = {
+  readonly type: CheckType
+  readonly path: string
+  /** Null: the target's own. */
+  readonly host: string | null
+  /** Null: 200 to 399. */
+  readonly statuses: readonly number[] | null
+  readonly service: string
+  /** Null: the target's own. */
+  readonly port: number | null
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly unhealthyAfter: number
+  readonly healthyAfter: number
+}
+
+/** What failed requests come to. */
+export type PassiveJudgement = {
+  readonly failuresInRow: number
+  readonly ejectMs: number
+  readonly ejectMsMax: number
+  readonly ejectPercentMax: number
 }
 
 export type CompiledTarget = {
@@ -40,6 +78,8 @@ export type CompiledTarget = {
   readonly isTls: boolean
   readonly host: string
   readonly port: number
+  /** The name that a TLS target must have a certificate for; its host, unless it was found under another name. */
+  readonly serverName: string
   /** What a Host header for this target says. */
   readonly authority: string
   readonly weight: number

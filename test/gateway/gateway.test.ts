@@ -17,7 +17,8 @@ import { gatewayReportSchema } from '../../shared/watch-protocol.ts'
 import { TestControlPlane } from './support/control-plane.ts'
 import { api, targets } from './support/definitions.ts'
 import { openRaw, readToEnd, readUntil, sendRaw } from './support/raw-client.ts'
-import { startTarget, type TestTarget } from './support/target.ts'
+import type { UpstreamReport } from '../../gateway/upstream/report.ts'
+import { deadUrl, startTarget, type TestTarget } from './support/target.ts'
 import { until } from './support/until.ts'
 
 let node: TestControlPlane
@@ -64,6 +65,8 @@ async function target(name: string): Promise<TestTarget> {
 function ask(gateway: RunningGateway, path: string): Promise<Response> {
   return fetch(`http://127.0.0.1:${gateway.httpPort}${path}`)
 }
+
+type TargetsDocument = { readonly workers: number; readonly upstreams: readonly UpstreamReport[] }
 
 type Status = {
   readonly revision: number
@@ -136,6 +139,7 @@ test('the status port has the shape that tools rely on', async () => {
     workers: 2,
     routes: 1,
     quarantined: [],
+    targets: { upstreams: 0, targets: 0, down: 0, ejected: 0, panic: 0 },
     labels: {},
     lastGood: { notices: [] },
   })
@@ -217,6 +221,38 @@ test('a worker that dies is replaced, and never answers without a config', async
   expect(answers.map(({ status }) => status).filter((status) => status !== 200)).toEqual([])
   const metrics = await (await fetch(`http://127.0.0.1:${gateway.statusPort}/metrics`)).text()
   expect(metrics).toContain('raftway_gateway_worker_restarts_total 1')
+})
+
+test('the status port tells of every target, over all workers and across changes', async () => {
+  const [a, dead] = [await target('a'), await deadUrl()]
+  const health = { active: { type: 'tcp' as const, intervalMs: 50, unhealthyAfter: 1 } }
+  const upstream = { targets: [{ url: a.url, weight: 3 }, { url: dead }], health }
+  node.put(api('a', '/', upstream))
+  const gateway = await start()
+  await applied(gateway, 1)
+  const base = `http://127.0.0.1:${gateway.statusPort}`
+  const targetsOf = async () => {
+    const document = (await (await fetch(`${base}/targets`)).json()) as TargetsDocument
+    return new Map(document.upstreams[0]?.targets.map((target) => [target.url, target]))
+  }
+  await until('both workers to know', async () => {
+    const told = await targetsOf()
+    return told.get(dead)?.workersUp === 0 && told.get(a.url)?.workersUp === 2
+  })
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask(gateway, '/')))
+  expect(answers.every(({ status }) => status === 200)).toBe(true)
+  node.put(api('a', '/', { ...upstream, timeouts: { idleMs: 1_234 } }))
+  await applied(gateway, 2)
+  const told = await targetsOf()
+  expect(told.get(a.url)).toMatchObject({ state: 'up', weight: 3, requests: 20, failures: 0 })
+  expect(told.get(dead)).toMatchObject({ state: 'down', requests: 0, inFlight: 0 })
+  expect(told.get(dead)?.lastCheck?.failure).toBe('ECONNREFUSED')
+  const status = (await (await fetch(`${base}/status`)).json()) as Record<string, unknown>
+  expect(status['targets']).toEqual({ upstreams: 1, targets: 2, down: 1, ejected: 0, panic: 0 })
+  const metrics = await (await fetch(`${base}/metrics`)).text()
+  const labels = `{upstream="Api/a",target="${a.url}"}`
+  expect(metrics).toContain(`raftway_gateway_target_requests_total${labels} 20\n`)
+  expect(metrics).toContain(`raftway_gateway_target_workers_up${labels} 2\n`)
 })
 
 test('what this version does not understand is quarantined; its last good form stays, across a restart too', async () => {

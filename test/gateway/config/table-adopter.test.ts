@@ -3,11 +3,16 @@ import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
 import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
+import { Random } from '../../../shared/random.ts'
 import { api, targets } from '../support/definitions.ts'
 
 function adopter(): { readonly current: CurrentTable; readonly adopter: TableAdopter } {
   const current = new CurrentTable()
-  const upstreams = new LiveUpstreams(new UndiciConnections())
+  const upstreams = new LiveUpstreams(new UndiciConnections(), {
+    random: new Random(1),
+    now: () => 0,
+    watchTargets: () => () => {},
+  })
   return { current, adopter: new TableAdopter(current, upstreams) }
 }
 

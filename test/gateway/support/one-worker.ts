@@ -10,7 +10,9 @@ import { Pipeline } from '../../../gateway/pipeline.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
+import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
+import { probeTarget } from '../../../gateway/upstream/probes.ts'
 import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
 
 /** What a worker thread is made of, in this thread: real sockets, and everything in reach of a test. */
@@ -40,14 +42,15 @@ export async function startImpatientWorker(
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
   const connections = new UndiciConnections()
-  const upstreams = new LiveUpstreams(connections)
+  const random = new Random(1)
+  const now = (): number => performance.now()
+  const watchTargets = activeChecks({ probe: probeTarget, now, random })
+  const upstreams = new LiveUpstreams(connections, { random, now, watchTargets })
   const current = new CurrentTable()
   const adopter = new TableAdopter(current, upstreams)
   const slots = new Float64Array(makeSlots(1), 0, SLOTS_PER_WORKER)
   const metrics = new WorkerMetrics(slots)
   const requestIds = new RequestIds()
-  const random = new Random(1)
-  const now = (): number => performance.now()
   const lines: string[] = []
   const records =
     patience.records === undefined
@@ -93,6 +96,7 @@ export async function startImpatientWorker(
     remove: (kind, name) => void adopter.adopt([], [{ kind, name }]),
     stop: async () => {
       await listener.drain()
+      upstreams.close()
       await connections.close()
     },
   }

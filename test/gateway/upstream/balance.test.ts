@@ -2,17 +2,18 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Random } from '../../../shared/random.ts'
 import type { Balance } from '../../../shared/definitions/upstream.ts'
+import { LONG_AGO, newTargetState } from '../../../gateway/upstream/target-state.ts'
 import { hashText, selectTarget, type Candidate } from '../../../gateway/upstream/balance.ts'
 
 type Named = Candidate & { readonly name: string }
 
 function candidate(name: string, weight = 1): Named {
-  return { name, weight, seed: hashText(name), traffic: { inFlight: 0, credit: 0 } }
+  return { name, weight, seed: hashText(name), state: newTargetState(LONG_AGO) }
 }
 
 function pick(balance: Balance, targets: readonly Named[], client = '10.0.0.1', seed = 1): string {
   const random = new Random(seed)
-  return selectTarget(balance, targets, { clientAddress: client, tried: [], random })?.name ?? '-'
+  return selectTarget(balance, targets, { key: client, tried: [], random })?.name ?? '-'
 }
 
 const BALANCES: readonly Balance[] = [
@@ -55,11 +56,11 @@ test('a target of weight 0 is never chosen, whatever the balance', () => {
 
 test('least connections goes where the fewest calls are under way for the weight', () => {
   const [a, b, c] = [candidate('a', 1), candidate('b', 4), candidate('c', 1)]
-  a.traffic.inFlight = 2
-  b.traffic.inFlight = 4 // One a weight: the least.
-  c.traffic.inFlight = 3
+  a.state.inFlight = 2
+  b.state.inFlight = 4 // One a weight: the least.
+  c.state.inFlight = 3
   expect(pick('least-connections', [a, b, c])).toBe('b')
-  b.traffic.inFlight = 12
+  b.state.inFlight = 12
   expect(pick('least-connections', [a, b, c])).toBe('a')
 })
 
@@ -100,11 +101,11 @@ test('ip-hash moves only the clients of the target that goes, or those that a ne
 
 test('random-two-choices takes the less loaded of two, and never the most loaded of all', () => {
   const targets = [candidate('busy'), candidate('a'), candidate('b')]
-  targets[0]!.traffic.inFlight = 9
+  targets[0]!.state.inFlight = 9
   const counts = new Map<string, number>()
   const random = new Random(7)
   for (let i = 0; i < 3_000; i++) {
-    const selection = { clientAddress: 'x', tried: [], random }
+    const selection = { key: 'x', tried: [], random }
     const name = selectTarget('random-two-choices', targets, selection)?.name ?? '-'
     counts.set(name, (counts.get(name) ?? 0) + 1)
   }
@@ -117,7 +118,7 @@ test('random-two-choices spreads by weight when nobody is busy', () => {
   const counts = new Map<string, number>()
   const random = new Random(11)
   for (let i = 0; i < 4_000; i++) {
-    const selection = { clientAddress: 'x', tried: [], random }
+    const selection = { key: 'x', tried: [], random }
     const name = selectTarget('random-two-choices', targets, selection)?.name ?? '-'
     counts.set(name, (counts.get(name) ?? 0) + 1)
   }
@@ -130,8 +131,7 @@ test('what failed this request is chosen again only when nothing else is left', 
     const [a, b, out] = [candidate('a'), candidate('b'), candidate('out', 0)]
     const targets = [a, b, out]
     const select = (tried: readonly Named[]): string =>
-      selectTarget(balance, targets, { clientAddress: 'x', tried, random: new Random(3) })?.name ??
-      '-'
+      selectTarget(balance, targets, { key: 'x', tried, random: new Random(3) })?.name ?? '-'
     for (let i = 0; i < 20; i++) expect(select([a])).toBe('b')
     expect(['a', 'b']).toContain(select([a, b]))
   }

@@ -202,3 +202,28 @@ test('a kind is known by its name in any case and by its plural', () => {
   }
   expect(kindOf('apiss')).toBeNull()
 })
+
+test.for([
+  [
+    { health: { active: { pth: '/' } } },
+    'spec.health.active.pth: unknown field, did you mean "path"?',
+  ],
+  [
+    { health: { active: { type: 'tcp', path: '/x' } } },
+    'spec.health.active.path: is for checks of type http',
+  ],
+  [
+    { health: { active: { type: 'tcp', host: 'x' } } },
+    'spec.health.active.host: is for checks of type http and grpc',
+  ],
+  [
+    { health: { active: { service: 'x' } } },
+    'spec.health.active.service: is for checks of type grpc',
+  ],
+  [
+    { health: { active: { type: 'grpc', statuses: [200] } } },
+    'spec.health.active.statuses: is for checks of type http',
+  ],
+] as const)('%j is refused with its path', ([spec, issue]) => {
+  expect(issuesOf(upstream(spec))).toEqual([issue])
+})

@@ -23,7 +23,7 @@ test.each([
 ])('the target %s is taken apart', (url, ...parts) => {
   const [origin, isTls, host, port, authority] = parts
   const { targets } = compileUpstream('k', { targets: [{ url }] })
-  expect(targets).toEqual([{ origin, isTls, host, port, authority, weight: 1 }])
+  expect(targets).toEqual([{ origin, isTls, host, serverName: host, port, authority, weight: 1 }])
   expect(targets[0]?.origin).toBe(new URL(url).origin)
 })
 

@@ -1,0 +1,64 @@
+import { TARGET_SERIES_MAX } from '../../shared/limits.ts'
+import type { TargetReport, UpstreamReport } from '../upstream/report.ts'
+
+type Series = { readonly labels: string; readonly target: TargetReport }
+
+const FAMILIES: readonly {
+  readonly name: string
+  readonly type: 'counter' | 'gauge'
+  readonly help: string
+  readonly member: 'requests' | 'failures' | 'inFlight' | 'workersUp'
+}[] = [
+  {
+    name: 'target_requests_total',
+    type: 'counter',
+    help: 'Attempts that went to a target.',
+    member: 'requests',
+  },
+  {
+    name: 'target_failures_total',
+    type: 'counter',
+    help: 'Attempts that a target failed: no answer, or 5xx.',
+    member: 'failures',
+  },
+  {
+    name: 'target_in_flight',
+    type: 'gauge',
+    help: 'Calls to a target under way.',
+    member: 'inFlight',
+  },
+  {
+    name: 'target_workers_up',
+    type: 'gauge',
+    help: 'Workers in which a target takes requests.',
+    member: 'workersUp',
+  },
+]
+
+/**
+ * Prometheus text of targets. Series are bounded: those beyond TARGET_SERIES_MAX are added up in one whose labels say
+ * `other`.
+ */
+export function targetSeries(upstreams: readonly UpstreamReport[]): string {
+  const all = upstreams.flatMap(({ upstream, targets }) =>
+    targets.map((target): Series => ({ labels: labelsOf(upstream, target.url), target })),
+  )
+  const shown = all.slice(0, TARGET_SERIES_MAX)
+  const rest = all.slice(TARGET_SERIES_MAX)
+  const lines: string[] = []
+  for (const { name, type, help, member } of FAMILIES) {
+    lines.push(`# HELP raftway_gateway_${name} ${help}`, `# TYPE raftway_gateway_${name} ${type}`)
+    for (const { labels, target } of shown) {
+      lines.push(`raftway_gateway_${name}{${labels}} ${target[member]}`)
+    }
+    if (rest.length === 0) continue
+    const sum = rest.reduce((total, { target }) => total + target[member], 0)
+    lines.push(`raftway_gateway_${name}{${labelsOf('other', 'other')}} ${sum}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** Keys and origins hold nothing that would need escaping. */
+function labelsOf(upstream: string, target: string): string {
+  return `upstream="${upstream}",target="${target}"`
+}

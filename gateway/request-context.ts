@@ -19,7 +19,11 @@ export type PipelineParts = {
   readonly random: Random
   /** Milliseconds from any fixed moment. */
   readonly now: () => number
+  /** Runs something once, later, unless what it returns is called before. */
+  readonly after: After
 }
+
+type After = (ms: number, run: () => void) => () => void
 
 /** One request on its way through the stages. Each stage fills in what the later ones read. */
 export class RequestContext {

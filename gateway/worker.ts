@@ -31,7 +31,16 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   const metrics = new WorkerMetrics(slotsOf(slots, index))
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
-  const pipeline = new Pipeline({ current, upstreams, metrics, records, requestIds, random, now })
+  const pipeline = new Pipeline({
+    current,
+    upstreams,
+    metrics,
+    records,
+    requestIds,
+    random,
+    now,
+    after,
+  })
   const listener = new Http1NodeListener({
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
@@ -110,6 +119,11 @@ function recordBatch(
 
 function now(): number {
   return performance.now()
+}
+
+function after(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms)
+  return () => clearTimeout(timer)
 }
 
 function liveUpstreams(connections: UndiciConnections, random: Random): LiveUpstreams {

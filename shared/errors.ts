@@ -287,6 +287,12 @@ export const ERROR_CODES = {
     retry: 'same',
     title: 'Every connection to the target is busy',
   },
+  UPSTREAM_OPEN: {
+    status: 503,
+    blame: 'upstream',
+    retry: 'same',
+    title: 'Too many requests to the upstream failed',
+  },
   UPSTREAM_UNHEALTHY: {
     status: 503,
     blame: 'upstream',

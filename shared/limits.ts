@@ -343,6 +343,20 @@ export const EJECT_MS_DEFAULT = 30_000
 export const EJECT_LONGEST_MS_DEFAULT = 300_000
 export const EJECT_PERCENT_DEFAULT = 50
 export const PANIC_PERCENT_DEFAULT = 10
+export const RETRY_STATUSES_MAX = 32
+export const RETRIES_PER_SECOND_MAX = 100_000
+export const RETRIES_PER_SECOND_DEFAULT = 10
+/** Further attempts that a busy time may save up for a bad one. */
+export const RETRY_TOKENS_MAX = 100_000
+export const BREAKER_FAILURE_PERCENT_DEFAULT = 50
+export const BREAKER_REQUESTS_MAX = 1_000_000
+export const BREAKER_REQUESTS_DEFAULT = 20
+export const BREAKER_WINDOW_MS_MIN = 100
+export const BREAKER_WINDOW_MS_DEFAULT = 10_000
+export const BREAKER_OPEN_MS_DEFAULT = 5_000
+export const BREAKER_LONGEST_OPEN_MS_DEFAULT = 60_000
+export const BREAKER_PROBES_MAX = 100
+export const BREAKER_PROBES_DEFAULT = 1
 /** Steps in which a target that starts slowly comes to its full share. */
 export const SLOW_START_STEPS = 10
 /** Up to as many targets are looked through for each request; more of them are kept in an order. */

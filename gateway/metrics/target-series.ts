@@ -1,5 +1,5 @@
 import { TARGET_SERIES_MAX } from '../../shared/limits.ts'
-import type { TargetReport, UpstreamReport } from '../upstream/report.ts'
+import { rankOf, type TargetReport, type UpstreamReport } from '../upstream/report.ts'
 
 type Series = { readonly labels: string; readonly target: TargetReport }
 
@@ -55,7 +55,18 @@ export function targetSeries(upstreams: readonly UpstreamReport[]): string {
     const sum = rest.reduce((total, { target }) => total + target[member], 0)
     lines.push(`raftway_gateway_${name}{${labelsOf('other', 'other')}} ${sum}`)
   }
+  breakerSeries(upstreams, lines)
   return `${lines.join('\n')}\n`
+}
+
+/** One series for each upstream that has a breaker: 0 closed, 1 half open, 2 open. */
+function breakerSeries(upstreams: readonly UpstreamReport[], lines: string[]): void {
+  const name = 'raftway_gateway_upstream_breaker'
+  lines.push(`# HELP ${name} 0 closed, 1 half open, 2 open; the worst of all workers.`)
+  lines.push(`# TYPE ${name} gauge`)
+  for (const { upstream, breaker } of upstreams.slice(0, TARGET_SERIES_MAX)) {
+    if (breaker !== null) lines.push(`${name}{upstream="${upstream}"} ${rankOf(breaker)}`)
+  }
 }
 
 /** Keys and origins hold nothing that would need escaping. */

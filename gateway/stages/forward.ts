@@ -1,36 +1,28 @@
 import { assert } from '../../shared/assert.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ExchangeHandler } from '../exchange.ts'
-import { errorReply, sendReply, type Reply } from '../reply.ts'
+import { sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
+import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
-import { mayRetry } from '../upstream/retry-policy.ts'
+import { backoffMs, isIdempotent, mayRetry, mayRetryStatus } from '../upstream/retry-policy.ts'
 import { callBegan, callEnded } from '../upstream/target-state.ts'
-import type {
-  UpstreamCall,
-  UpstreamFailure,
-  UpstreamHandler,
-} from '../upstream/upstream-connection.ts'
+import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
+import { Hedge, type HedgeOwner } from './hedge.ts'
 import { record } from './record.ts'
 import { rewriteResponseHeaders } from './rewrite-response.ts'
+import { NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
-const NO_TARGET = errorReply('UPSTREAM_UNREACHABLE', 'no target takes requests')
-const NONE_WELL = errorReply('UPSTREAM_UNHEALTHY', 'no target is well')
 const NOTHING_TRIED: readonly LiveTarget[] = []
-const REPLIES: Readonly<Partial<Record<UpstreamFailure['code'], Reply>>> = {
-  UPSTREAM_UNREACHABLE: errorReply('UPSTREAM_UNREACHABLE', 'the target cannot be reached'),
-  UPSTREAM_TIMEOUT: errorReply('UPSTREAM_TIMEOUT', 'the target took too long'),
-  UPSTREAM_BAD_RESPONSE: errorReply('UPSTREAM_BAD_RESPONSE', 'the target sent a malformed answer'),
-  UPSTREAM_BUSY: errorReply('UPSTREAM_BUSY', 'every connection to the target is busy'),
-  BAD_REQUEST: errorReply('BAD_REQUEST', 'the request cannot be passed on'),
-}
-const INTERNAL = errorReply('INTERNAL', 'something went wrong in the gateway')
+const TRY_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 'perTryMs is over' }
+const REQUEST_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 'requestMs is over' }
 
 /**
  * Carries one request to a target and the answer back, both streamed: what the client sends goes out as fast as the
- * target takes it, and the other way round. Ends in `record`, once, whatever happens.
+ * target takes it, and the other way round. Ends in `record`, once, whatever happens. Timers exist only where an option
+ * asks for them.
  */
-export class Forwarding implements ExchangeHandler, UpstreamHandler {
+export class Forwarding implements ExchangeHandler, HedgeOwner {
   readonly #context: RequestContext
   readonly #compiled: CompiledUpstream
   readonly #live: LiveUpstream
@@ -42,6 +34,16 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   #isSent = false
   #isBodyStarted = false
   #phase: 'asking' | 'answering' | 'over' = 'asking'
+  /** What the breaker let the request through with. */
+  #permit = 0
+  #outcome: BreakerOutcome = 'none'
+  #hedge: Hedge | null = null
+  /** Why the first attempt failed, while a second one is still under way. */
+  #failed: UpstreamFailure | null = null
+  /** Each ends a timer; null while there is none. */
+  #stopDeadline: (() => void) | null = null
+  #stopTry: (() => void) | null = null
+  #stopHedge: (() => void) | null = null
 
   constructor(context: RequestContext, compiled: CompiledUpstream) {
     this.#context = context
@@ -50,7 +52,19 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   }
 
   start(): void {
-    this.#context.exchange.attach(this)
+    const { exchange, parts, route, startedAtMs } = this.#context
+    exchange.attach(this)
+    const { breaker, budget } = this.#live
+    if (breaker !== null) {
+      this.#permit = breaker.admit(startedAtMs)
+      if (this.#permit === REFUSED) {
+        this.#fail(openReply(breaker.retryAfterMs(startedAtMs)))
+        return
+      }
+    }
+    budget?.requestCame()
+    const requestMs = route?.timeouts?.requestMs ?? this.#compiled.requestMs
+    if (requestMs > 0) this.#stopDeadline = parts.after(requestMs, () => this.#outOfTime())
     this.#attempt()
   }
 
@@ -65,6 +79,16 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
 
   onStart(status: number, headers: string[]): void {
     const { parts, attemptedAtMs } = this.#context
+    if (this.#isAnotherAskedFor(status)) {
+      this.#call?.abort()
+      this.#judge(false)
+      this.#again()
+      return
+    }
+    this.#dropHedge()
+    this.#stopTimers()
+    this.#stopDeadline?.()
+    this.#stopDeadline = null
     this.#context.upstreamMs = parts.now() - attemptedAtMs
     // A head that cannot be sent throws here, and the call fails as one without an answer.
     this.#context.exchange.start(status, rewriteResponseHeaders(headers))
@@ -84,34 +108,30 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   }
 
   onError(failure: UpstreamFailure): void {
-    const { exchange, parts } = this.#context
+    this.#attemptFailed(failure, false)
+  }
+
+  onHedgeWon(hedge: Hedge): void {
+    const first = this.#target
+    this.#call?.abort()
+    // It may still have been on its way to a good answer: nothing is known of it.
+    if (first !== null) callEnded(first.state)
+    this.#target = hedge.target
+    this.#call = hedge.call
+    this.#hedge = null
+    this.#context.target = hedge.target.target.origin
+  }
+
+  onHedgeLost(hedge: Hedge, failure: UpstreamFailure): void {
+    const { parts } = this.#context
     parts.metrics.upstreamFailed(failure.code)
-    if (isTargetsFault(failure)) this.#judge(false)
-    if (this.#phase === 'answering') {
-      this.#context.code = failure.code
-      // Half an answer must not look like a whole one.
-      this.#finish()
-      exchange.abort()
-      return
-    }
-    const isRetried = mayRetry({
-      method: exchange.method,
-      code: failure.code,
-      isSent: this.#isSent,
-      isBodyStarted: this.#isBodyStarted,
-      attemptsLeft: this.#compiled.retries - this.#tried.length,
-    })
-    if (!isRetried) {
-      this.#fail(REPLIES[failure.code] ?? INTERNAL)
-      return
-    }
-    parts.metrics.retried()
-    if (this.#target !== null) {
-      this.#tried = [...this.#tried, this.#target]
-      callEnded(this.#target.state)
-      this.#target = null
-    }
-    this.#attempt()
+    if (isTargetsFault(failure)) this.#live.selector.failed(hedge.target, parts.now())
+    callEnded(hedge.target.state)
+    this.#hedge = null
+    const first = this.#failed
+    this.#failed = null
+    // The first one is still under way, or it had failed before and waited for this one.
+    if (first !== null) this.#fail(replyFor(first))
   }
 
   onBodyData(chunk: Uint8Array): boolean {
@@ -137,13 +157,14 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     if (this.#phase === 'over') return
     this.#call?.abort()
     this.#context.status = 0
+    this.#outcome = 'none'
     this.#finish()
   }
 
   #attempt(): void {
-    const { exchange, parts, targetPath, headers } = this.#context
-    const isFirst = this.#tried.length === 0
-    const nowMs = isFirst ? this.#context.startedAtMs : parts.now()
+    const { exchange, parts, startedAtMs } = this.#context
+    const { retry, retries } = this.#compiled
+    const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
     const target = this.#live.selector.choose(exchange.clientAddress, this.#tried, nowMs)
     if (target === null) {
       const isOut = this.#live.targets.every(({ fullWeight }) => fullWeight === 0)
@@ -152,34 +173,159 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
     }
     this.#isSent = false
     this.#target = target
+    if (retry.perTryMs > 0) {
+      this.#stopTry = parts.after(retry.perTryMs, () => this.#tryOutOfTime())
+    }
+    if (retry.hedgeMs > 0) this.#planHedge(retry.hedgeMs)
+    const isLast = this.#tried.length >= retries && retry.hedgeMs === 0
+    this.#call = this.#callTo(target, isLast, this)
+    this.#call.start()
+  }
+
+  #callTo(target: LiveTarget, isLast: boolean, handler: Forwarding | Hedge): UpstreamCall {
+    const { exchange, parts, targetPath, headers, route } = this.#context
+    const { hostHeader, firstByteMs, idleMs } = this.#compiled
     this.#context.target = target.target.origin
     this.#context.attempts += 1
     this.#context.attemptedAtMs = parts.now()
     callBegan(target.state)
-    const isLast = this.#tried.length >= this.#compiled.retries
-    this.#call = target.connection.call(
+    return target.connection.call(
       {
         method: exchange.method,
         path: targetPath,
-        host: this.#compiled.hostHeader === 'target' ? target.target.authority : exchange.authority,
+        host: hostHeader === 'target' ? target.target.authority : exchange.authority,
         // A call may add fields of its own to the list.
         headers: isLast ? headers : [...headers],
         bodyLength: exchange.bodyLength,
-        firstByteMs: this.#compiled.firstByteMs,
-        idleMs: this.#compiled.idleMs,
+        firstByteMs: route?.timeouts?.firstByteMs ?? firstByteMs,
+        idleMs: route?.timeouts?.idleMs ?? idleMs,
       },
-      this,
+      handler,
     )
-    this.#call.start()
   }
 
-  /** What an attempt came to counts for its target, once. */
+  #attemptFailed(failure: UpstreamFailure, isTryTimeout: boolean): void {
+    const { exchange, parts } = this.#context
+    parts.metrics.upstreamFailed(failure.code)
+    if (isTargetsFault(failure)) this.#judge(false)
+    if (this.#phase === 'answering') {
+      this.#context.code = failure.code
+      // Half an answer must not look like a whole one.
+      this.#finish()
+      exchange.abort()
+      return
+    }
+    if (this.#hedge !== null) {
+      this.#stopTimers()
+      this.#leaveTarget()
+      this.#failed = failure
+      return
+    }
+    const attempt = {
+      method: exchange.method,
+      code: failure.code,
+      isSent: this.#isSent,
+      isBodyStarted: this.#isBodyStarted,
+      isTryTimeout,
+      attemptsLeft: this.#attemptsLeft,
+    }
+    if (mayRetry(attempt) && this.#takeFromBudget()) this.#again()
+    else this.#fail(replyFor(failure))
+  }
+
+  /** Another target, at once or after a wait. */
+  #again(): void {
+    const { parts } = this.#context
+    parts.metrics.retried()
+    this.#stopTimers()
+    const before = this.#target
+    if (before !== null) this.#tried = [...this.#tried, before]
+    this.#leaveTarget()
+    const waitMs = backoffMs(this.#compiled.retry, this.#tried.length, parts.random)
+    if (waitMs === 0) this.#attempt()
+    else this.#stopTry = parts.after(waitMs, () => this.#attempt())
+  }
+
+  #isAnotherAskedFor(status: number): boolean {
+    const { retry } = this.#compiled
+    if (status < 500 || this.#hedge !== null) return false
+    const { method } = this.#context.exchange
+    const attempt = { method, isBodyStarted: this.#isBodyStarted, attemptsLeft: this.#attemptsLeft }
+    return mayRetryStatus(retry, status, attempt) && this.#takeFromBudget()
+  }
+
+  get #attemptsLeft(): number {
+    return this.#compiled.retries - this.#tried.length
+  }
+
+  #takeFromBudget(): boolean {
+    return this.#live.budget?.take(this.#context.parts.now()) ?? true
+  }
+
+  #tryOutOfTime(): void {
+    this.#stopTry = null
+    this.#call?.abort()
+    this.#attemptFailed(TRY_TIMEOUT, true)
+  }
+
+  #outOfTime(): void {
+    this.#stopDeadline = null
+    this.#call?.abort()
+    this.#judge(false)
+    this.#context.parts.metrics.upstreamFailed(REQUEST_TIMEOUT.code)
+    this.#fail(replyFor(REQUEST_TIMEOUT))
+  }
+
+  /** A second attempt is for requests that can be repeated as a whole. */
+  #planHedge(afterMs: number): void {
+    const { exchange, parts } = this.#context
+    if (exchange.bodyLength !== 0 || !isIdempotent(exchange.method)) return
+    this.#stopHedge = parts.after(afterMs, () => this.#startHedge())
+  }
+
+  #startHedge(): void {
+    this.#stopHedge = null
+    const { exchange, parts } = this.#context
+    const first = this.#target
+    if (first === null) return
+    const tried = [...this.#tried, first]
+    const target = this.#live.selector.choose(exchange.clientAddress, tried, parts.now())
+    if (target === null || tried.includes(target) || !this.#takeFromBudget()) return
+    parts.metrics.retried()
+    const hedge = new Hedge(this, target)
+    this.#hedge = hedge
+    hedge.start(this.#callTo(target, false, hedge))
+  }
+
+  #dropHedge(): void {
+    const hedge = this.#hedge
+    if (hedge === null) return
+    this.#hedge = null
+    hedge.call?.abort()
+    callEnded(hedge.target.state)
+  }
+
+  /** What an attempt came to counts for its target, and if it was the last, for the breaker. */
   #judge(isGood: boolean): void {
+    this.#outcome = isGood ? 'good' : 'bad'
     const target = this.#target
     if (target === null) return
     const { selector } = this.#live
     if (isGood) selector.succeeded(target)
     else selector.failed(target, this.#context.parts.now())
+  }
+
+  #leaveTarget(): void {
+    if (this.#target !== null) callEnded(this.#target.state)
+    this.#target = null
+    this.#call = null
+  }
+
+  #stopTimers(): void {
+    this.#stopTry?.()
+    this.#stopTry = null
+    this.#stopHedge?.()
+    this.#stopHedge = null
   }
 
   #fail(reply: Reply): void {
@@ -194,9 +340,17 @@ export class Forwarding implements ExchangeHandler, UpstreamHandler {
   #finish(): void {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
+    this.#stopTimers()
+    this.#stopDeadline?.()
+    this.#stopDeadline = null
+    this.#dropHedge()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
-    this.#context.parts.upstreams.release(this.#live)
+    const { upstreams, now } = this.#context.parts
+    if (this.#live.breaker !== null && this.#permit !== REFUSED) {
+      this.#live.breaker.settle(this.#permit, this.#outcome, now())
+    }
+    upstreams.release(this.#live)
     record(this.#context)
   }
 }

@@ -1,7 +1,10 @@
 import type { Random } from '../../shared/random.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
+import { sameJson } from '../../shared/routing/same-json.ts'
 import { hashText } from './balance.ts'
+import { Breaker } from './breaker.ts'
 import type { WatchTargets } from './health-checks.ts'
+import { RetryBudget } from './retry-budget.ts'
 import { Selector, type HealthCandidate } from './selector.ts'
 import { LONG_AGO, newTargetState } from './target-state.ts'
 import type { UpstreamConnection, UpstreamConnections } from './upstream-connection.ts'
@@ -18,6 +21,9 @@ export type LiveUpstream = {
   readonly compiled: CompiledUpstream
   readonly targets: readonly LiveTarget[]
   readonly selector: Selector<LiveTarget>
+  /** Both survive as long as their options stay the same; null where there are none. */
+  readonly breaker: Breaker | null
+  readonly budget: RetryBudget | null
   /** Requests that hold it. 0 ≤ users. */
   users: number
   /** Another has taken its place; it ends with its last user. */
@@ -104,6 +110,8 @@ export class LiveUpstreams {
       compiled,
       targets,
       selector,
+      breaker: breakerFor(compiled, old),
+      budget: budgetFor(compiled, old, this.#parts.now()),
       users: 0,
       isRetired: false,
       stopChecks: null,
@@ -141,6 +149,23 @@ export class LiveUpstreams {
   #close(live: LiveUpstream): void {
     for (const target of live.targets) target.connection.release()
   }
+}
+
+function breakerFor({ breaker }: CompiledUpstream, old: LiveUpstream | null): Breaker | null {
+  if (breaker === null) return null
+  const before = old?.breaker ?? null
+  return before !== null && sameJson(before.options, breaker) ? before : new Breaker(breaker)
+}
+
+function budgetFor(
+  { retry }: CompiledUpstream,
+  old: LiveUpstream | null,
+  nowMs: number,
+): RetryBudget | null {
+  if (retry.budget === null) return null
+  const before = old?.budget ?? null
+  const isSame = before !== null && sameJson(before.options, retry.budget)
+  return isSame ? before : new RetryBudget(retry.budget, nowMs)
 }
 
 function stopWatching(live: LiveUpstream): void {

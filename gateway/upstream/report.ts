@@ -1,4 +1,5 @@
 import { UPSTREAMS_SHOWN_MAX } from '../../shared/limits.ts'
+import type { BreakerState } from './breaker.ts'
 import type { LiveUpstream, LiveTarget } from './live-upstreams.ts'
 
 /** `out` has weight 0; `starting` has not its full share yet. */
@@ -28,6 +29,8 @@ export type UpstreamReport = {
   readonly upstream: string
   /** Too few targets are well, so all of them take requests. */
   readonly panic: boolean
+  /** Of the breaker: of several workers, the last in the order closed, half-open, open; null without one. */
+  readonly breaker: BreakerState | null
   readonly targets: readonly TargetReport[]
 }
 
@@ -48,6 +51,7 @@ function reportUpstream(live: LiveUpstream, nowMs: number): UpstreamReport {
   return {
     upstream: live.compiled.key,
     panic: live.selector.isPanic,
+    breaker: live.breaker?.stateAt(nowMs) ?? null,
     targets: live.targets.map((target) => reportTarget(live, target, nowMs)),
   }
 }
@@ -101,6 +105,7 @@ export function summarize(upstreams: readonly UpstreamReport[]): object {
     down: count('down'),
     ejected: count('ejected'),
     panic: upstreams.filter(({ panic }) => panic).length,
+    open: upstreams.filter(({ breaker }) => breaker === 'open').length,
   }
 }
 
@@ -110,7 +115,17 @@ function mergeUpstreams(a: UpstreamReport, b: UpstreamReport): UpstreamReport {
     const before = targets.get(target.url)
     targets.set(target.url, before === undefined ? target : mergeTargets(before, target))
   }
-  return { upstream: a.upstream, panic: a.panic || b.panic, targets: [...targets.values()] }
+  return {
+    upstream: a.upstream,
+    panic: a.panic || b.panic,
+    breaker: rankOf(a.breaker) > rankOf(b.breaker) ? a.breaker : b.breaker,
+    targets: [...targets.values()],
+  }
+}
+
+/** The order of a breaker's states, from the best; -1 without one. */
+export function rankOf(state: BreakerState | null): number {
+  return state === null ? -1 : ['closed', 'half-open', 'open'].indexOf(state)
 }
 
 function mergeTargets(a: TargetReport, b: TargetReport): TargetReport {

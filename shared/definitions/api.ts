@@ -10,7 +10,7 @@ import {
   REGEX_CHARS_MAX,
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
-import { nameSchema, pluginsSchema } from './common.ts'
+import { millisecondsSchema, nameSchema, pluginsSchema } from './common.ts'
 import { upstreamSpecSchema } from './upstream.ts'
 
 /** How a route's path is compared with a request's. */
@@ -104,6 +104,14 @@ const routeSchema = z.strictObject({
     .optional()
     .describe('For this route, in place of the Api’s own.'),
   records: recordsSchema.optional().describe('For this route, in place of the Api’s own.'),
+  timeouts: z
+    .strictObject({
+      requestMs: millisecondsSchema.optional(),
+      firstByteMs: millisecondsSchema.optional(),
+      idleMs: millisecondsSchema.optional(),
+    })
+    .optional()
+    .describe('For this route, in place of those of its upstream.'),
   plugins: pluginsSchema
     .optional()
     .describe('For this route: by name, in place of the Api’s own; false switches one off.'),

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import {
   CONNECTIONS_PER_TARGET_MAX,
-  RETRIES_MAX,
   TARGET_WEIGHT_MAX,
   TARGETS_PER_UPSTREAM_MAX,
   URL_CHARS_MAX,
 } from '../limits.ts'
 import { millisecondsSchema } from './common.ts'
 import { healthSchema } from './health.ts'
+import { breakerSchema, hedgeSchema, retriesSchema } from './retries.ts'
 
 /** How the next target is chosen. */
 const BALANCES = ['round-robin', 'least-connections', 'ip-hash', 'random-two-choices'] as const
@@ -39,15 +39,10 @@ const timeoutsSchema = z.strictObject({
     .optional()
     .describe('From the request to the head of the answer. Default 30000.'),
   idleMs: millisecondsSchema.optional().describe('Between two pieces of a body. Default 60000.'),
-})
-
-const retriesSchema = z.strictObject({
-  attempts: z
-    .int()
-    .min(0)
-    .max(RETRIES_MAX)
+  requestMs: millisecondsSchema
+    .optional()
     .describe(
-      'Further attempts after the first, on other targets while there are some. Default 1.',
+      'From the request to the head of the answer, all attempts and waits together. Default: no bound of its own.',
     ),
 })
 
@@ -72,6 +67,10 @@ export const upstreamSpecSchema = z.strictObject({
     .describe('How the next target is chosen. Default round-robin.'),
   timeouts: timeoutsSchema.optional(),
   retries: retriesSchema.optional(),
+  hedge: hedgeSchema.optional().describe('Omitted: a request is with one target at a time.'),
+  breaker: breakerSchema
+    .optional()
+    .describe('Refuses requests for a while when too many fail. Omitted: never.'),
   keepAlive: keepAliveSchema.optional(),
   health: healthSchema
     .optional()

@@ -59,6 +59,7 @@ export function compileRoute(
     match: spec.match ?? 'prefix',
     path: spec.path,
     upstreamKey: place.upstreamKey,
+    timeouts: spec.timeouts ?? null,
     recordSample: place.recordSample,
     rewritePath,
     priority: spec.priority ?? 0,

@@ -8,6 +8,7 @@ import {
   UPSTREAM_IDLE_MS_DEFAULT,
 } from '../limits.ts'
 import { compileHealth } from './compile-health.ts'
+import { compileBreaker, compileRetry } from './compile-retries.ts'
 import type { CompiledTarget, CompiledUpstream } from './types.ts'
 
 /** An upstream ready to be used. Cannot fail: the schema has checked every url. */
@@ -19,10 +20,13 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
     connectMs: spec.timeouts?.connectMs ?? CONNECT_MS_DEFAULT,
     firstByteMs: spec.timeouts?.firstByteMs ?? FIRST_BYTE_MS_DEFAULT,
     idleMs: spec.timeouts?.idleMs ?? UPSTREAM_IDLE_MS_DEFAULT,
+    requestMs: spec.timeouts?.requestMs ?? 0,
     retries: spec.retries?.attempts ?? RETRIES_DEFAULT,
     connectionsMax: spec.keepAlive?.connectionsMax ?? CONNECTIONS_PER_TARGET_DEFAULT,
     keepAliveMs: spec.keepAlive?.idleMs ?? KEEP_ALIVE_MS_DEFAULT,
     hostHeader: spec.hostHeader ?? 'client',
+    retry: compileRetry(spec.retries, spec.hedge),
+    breaker: compileBreaker(spec.breaker),
     health: compileHealth(spec.health),
     isWatched: isWatched(spec),
     spec,

@@ -1,7 +1,7 @@
 import type { DefinitionChange } from '../changes.ts'
 import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
 import type { CheckType } from '../definitions/health.ts'
-import type { Match } from '../definitions/api.ts'
+import type { Match, RouteSpec } from '../definitions/api.ts'
 import type { Issue } from '../errors.ts'
 import type { Definition, Kind } from '../definitions/kinds.ts'
 
@@ -27,12 +27,17 @@ export type CompiledUpstream = {
   readonly connectMs: number
   readonly firstByteMs: number
   readonly idleMs: number
+  /** For all attempts together; 0 for no bound. */
+  readonly requestMs: number
   /** Further attempts after the first. */
   readonly retries: number
   readonly connectionsMax: number
   readonly keepAliveMs: number
   readonly hostHeader: 'client' | 'target'
   readonly health: CompiledHealth
+  readonly retry: CompiledRetry
+  /** Null: requests are never refused for what others came to. */
+  readonly breaker: BreakerOptions | null
   /** It lives from its adoption on, not from its first request: somebody looks after its targets. */
   readonly isWatched: boolean
   readonly spec: UpstreamSpec
@@ -63,6 +68,30 @@ export type ActiveCheck = {
   readonly unhealthyAfter: number
   readonly healthyAfter: number
 }
+
+/** How an upstream is asked again. 0 stands for what is switched off. */
+export type CompiledRetry = {
+  readonly statuses: readonly number[]
+  readonly perTryMs: number
+  readonly backoffMs: number
+  readonly backoffMsMax: number
+  readonly budget: RetryBudgetOptions | null
+  readonly hedgeMs: number
+}
+
+export type RetryBudgetOptions = { readonly percent: number; readonly perSecond: number }
+
+export type BreakerOptions = {
+  readonly failurePercent: number
+  readonly requestsMin: number
+  readonly windowMs: number
+  readonly openMs: number
+  readonly openMsMax: number
+  readonly probes: number
+}
+
+/** Times of a route in place of its upstream's; what is left out stays as it is. */
+type RouteTimeouts = NonNullable<RouteSpec['timeouts']>
 
 /** What failed requests come to. */
 export type PassiveJudgement = {
@@ -96,6 +125,8 @@ export type CompiledRoute = {
   readonly path: string
   /** Key into the table's upstreams. */
   readonly upstreamKey: string
+  /** Null: those of the upstream. */
+  readonly timeouts: RouteTimeouts | null
   /** Share of its requests that access records are written of; null: what the gateway's options say. */
   readonly recordSample: number | null
   /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */

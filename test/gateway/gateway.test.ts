@@ -139,7 +139,7 @@ test('the status port has the shape that tools rely on', async () => {
     workers: 2,
     routes: 1,
     quarantined: [],
-    targets: { upstreams: 0, targets: 0, down: 0, ejected: 0, panic: 0 },
+    targets: { upstreams: 0, targets: 0, down: 0, ejected: 0, panic: 0, open: 0 },
     labels: {},
     lastGood: { notices: [] },
   })
@@ -248,7 +248,14 @@ test('the status port tells of every target, over all workers and across changes
   expect(told.get(dead)).toMatchObject({ state: 'down', requests: 0, inFlight: 0 })
   expect(told.get(dead)?.lastCheck?.failure).toBe('ECONNREFUSED')
   const status = (await (await fetch(`${base}/status`)).json()) as Record<string, unknown>
-  expect(status['targets']).toEqual({ upstreams: 1, targets: 2, down: 1, ejected: 0, panic: 0 })
+  expect(status['targets']).toEqual({
+    upstreams: 1,
+    targets: 2,
+    down: 1,
+    ejected: 0,
+    panic: 0,
+    open: 0,
+  })
   const metrics = await (await fetch(`${base}/metrics`)).text()
   const labels = `{upstream="Api/a",target="${a.url}"}`
   expect(metrics).toContain(`raftway_gateway_target_requests_total${labels} 20\n`)

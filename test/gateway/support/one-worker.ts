@@ -67,7 +67,11 @@ export async function startImpatientWorker(
           onRecorded: () => metrics.recorded(),
           onDropped: () => metrics.recordDropped(),
         })
-  const parts = { current, upstreams, metrics, records, requestIds, random, now }
+  const after = (ms: number, run: () => void): (() => void) => {
+    const timer = setTimeout(run, ms)
+    return () => clearTimeout(timer)
+  }
+  const parts = { current, upstreams, metrics, records, requestIds, random, now, after }
   const pipeline = new Pipeline(parts)
   const listener = new Http1NodeListener({
     serve: (exchange) => pipeline.serve(exchange),

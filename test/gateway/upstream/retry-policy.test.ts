@@ -6,6 +6,7 @@ const ATTEMPT: FailedAttempt = {
   code: 'UPSTREAM_UNREACHABLE',
   isSent: false,
   isBodyStarted: false,
+  isTryTimeout: false,
   attemptsLeft: 1,
 }
 
@@ -20,6 +21,16 @@ test.each([
   ['a PATCH that was sent', { method: 'PATCH', isSent: true }, false],
   ['a method of somebody’s own', { method: 'PURGE', isSent: true }, false],
   ['an answer that came too late', { code: 'UPSTREAM_TIMEOUT', isSent: true }, false],
+  [
+    'an attempt that took too long, of a request that has time left',
+    { code: 'UPSTREAM_TIMEOUT', isSent: true, isTryTimeout: true },
+    true,
+  ],
+  [
+    'a POST whose attempt took too long',
+    { code: 'UPSTREAM_TIMEOUT', isSent: true, isTryTimeout: true, method: 'POST' },
+    false,
+  ],
   ['a malformed answer', { code: 'UPSTREAM_BAD_RESPONSE', isSent: true }, false],
   ['a body that began to flow', { isBodyStarted: true, isSent: true }, false],
   ['a body that began to flow, though not sent', { isBodyStarted: true }, false],

@@ -224,6 +224,13 @@ test.for([
     { health: { active: { type: 'grpc', statuses: [200] } } },
     'spec.health.active.statuses: is for checks of type http',
   ],
+  [{ retries: { statuses: [503] } }, 'spec.retries.attempts: is required'],
+  [
+    { retries: { attempts: 1, statuses: [404] } },
+    'spec.retries.statuses.0: too small: expected number to be >=500',
+  ],
+  [{ hedge: { afterMs: 0 } }, 'spec.hedge.afterMs: too small: expected number to be >=1'],
+  [{ breaker: { probe: 1 } }, 'spec.breaker.probe: unknown field, did you mean "probes"?'],
 ] as const)('%j is refused with its path', ([spec, issue]) => {
   expect(issuesOf(upstream(spec))).toEqual([issue])
 })

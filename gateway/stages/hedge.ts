@@ -1,0 +1,69 @@
+import type { LiveTarget } from '../upstream/live-upstreams.ts'
+import type {
+  UpstreamCall,
+  UpstreamFailure,
+  UpstreamHandler,
+} from '../upstream/upstream-connection.ts'
+
+/** Whoever made a second attempt, and goes on with it once it has won. */
+export type HedgeOwner = UpstreamHandler & {
+  /** The second attempt has an answer, and the first has none: the owner hears everything from here on. */
+  onHedgeWon(hedge: Hedge): void
+  /** The second attempt came to nothing: no answer, or one with 5xx. */
+  onHedgeLost(hedge: Hedge, failure: UpstreamFailure): void
+}
+
+/** A second attempt beside the first one, for requests without a body. It is silent until it has won. */
+export class Hedge implements UpstreamHandler {
+  readonly target: LiveTarget
+  readonly #owner: HedgeOwner
+  #call: UpstreamCall | null = null
+  #hasWon = false
+
+  constructor(owner: HedgeOwner, target: LiveTarget) {
+    this.#owner = owner
+    this.target = target
+  }
+
+  /** Null before `start`. */
+  get call(): UpstreamCall | null {
+    return this.#call
+  }
+
+  start(call: UpstreamCall): void {
+    this.#call = call
+    call.start()
+  }
+
+  onReady(): void {
+    // There is no body to be sent.
+  }
+
+  onStart(status: number, headers: string[]): void {
+    if (status >= 500) {
+      this.#call?.abort()
+      this.#owner.onHedgeLost(this, { code: 'UPSTREAM_BAD_RESPONSE', detail: `status ${status}` })
+      return
+    }
+    this.#hasWon = true
+    this.#owner.onHedgeWon(this)
+    this.#owner.onStart(status, headers)
+  }
+
+  onData(chunk: Uint8Array): boolean {
+    return this.#owner.onData(chunk)
+  }
+
+  onWritable(): void {
+    // There is no body to be sent.
+  }
+
+  onEnd(): void {
+    this.#owner.onEnd()
+  }
+
+  onError(failure: UpstreamFailure): void {
+    if (this.#hasWon) this.#owner.onError(failure)
+    else this.#owner.onHedgeLost(this, failure)
+  }
+}

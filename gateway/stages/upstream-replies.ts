@@ -1,0 +1,28 @@
+import { errorReply, type Reply } from '../reply.ts'
+import type { UpstreamFailure } from '../upstream/upstream-connection.ts'
+
+/** What a client is told when no target gave an answer. */
+const REPLIES: Readonly<Partial<Record<UpstreamFailure['code'], Reply>>> = {
+  UPSTREAM_UNREACHABLE: errorReply('UPSTREAM_UNREACHABLE', 'the target cannot be reached'),
+  UPSTREAM_TIMEOUT: errorReply('UPSTREAM_TIMEOUT', 'the target took too long'),
+  UPSTREAM_BAD_RESPONSE: errorReply('UPSTREAM_BAD_RESPONSE', 'the target sent a malformed answer'),
+  UPSTREAM_BUSY: errorReply('UPSTREAM_BUSY', 'every connection to the target is busy'),
+  BAD_REQUEST: errorReply('BAD_REQUEST', 'the request cannot be passed on'),
+}
+const INTERNAL = errorReply('INTERNAL', 'something went wrong in the gateway')
+const OPEN = errorReply('UPSTREAM_OPEN', 'too many requests to the upstream failed')
+
+export const NO_TARGET = errorReply('UPSTREAM_UNREACHABLE', 'no target takes requests')
+export const NONE_WELL = errorReply('UPSTREAM_UNHEALTHY', 'no target is well')
+
+/** The reply for an attempt after which there is no other. */
+export function replyFor({ code }: UpstreamFailure): Reply {
+  return REPLIES[code] ?? INTERNAL
+}
+
+/** The reply of an open breaker, with the time until it is worth another try. */
+export function openReply(retryAfterMs: number): Reply {
+  const headers = [...OPEN.headers]
+  headers[headers.indexOf('Retry-After') + 1] = String(Math.ceil(retryAfterMs / 1_000))
+  return { ...OPEN, headers }
+}

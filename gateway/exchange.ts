@@ -1,3 +1,9 @@
+import type { Duplex } from 'node:stream'
+import type { Fields } from './http1/fields.ts'
+
+/** A stream of bytes both ways, on which another protocol is spoken. */
+export type ByteStream = Duplex
+
 /**
  * The port between listeners and the pipeline: one request and its reply, whatever the protocol. A listener has checked
  * the head when it hands an exchange over; nothing behind this type is known to the pipeline. It is also the
@@ -20,33 +26,53 @@ export type Exchange = {
   readonly isTls: boolean
   /** As the client spoke it. */
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
-  /** name, value, name, value …, as received and in that order. */
-  readonly headers: readonly string[]
+  /** As received and in that order. Belongs to the connection: not to be read after `end` or `abort`. */
+  readonly fields: Fields
   /** Bytes of the request body; 0 when there is none, null when only its end will tell. */
   readonly bodyLength: number | null
-  /** One header by lower-case name; several of the same name joined by `, `. */
+  /** The client waits for a go-ahead (`Expect: 100-continue`) before it sends its body. */
+  readonly expectsContinue: boolean
+  /** The client asks to change the protocol, as its Upgrade field says. */
+  readonly wantsUpgrade: boolean
+  /** One header by lower-case name; several of the same name joined by `, `. Like `fields`. */
   header(name: string): string | undefined
   /** Names who hears what becomes of the exchange. Once, in the tick in which the exchange was handed over. */
   attach(handler: ExchangeHandler): void
-  /** Lets the request body flow to the handler; tells a client that asked to go ahead. At most once. */
+  /** Lets the request body flow to the handler. At most once. */
   startBody(): void
   /** After `onBodyData` returned false. */
   resumeBody(): void
-  /** Sends a reply's head, name, value, name, value …. Then come pieces, then `end`. Once. */
-  start(status: number, headers: readonly string[]): void
-  /** Sends a piece of the reply. False: wait for `onDrain`. The bytes belong to the exchange afterwards. */
-  write(chunk: Uint8Array): boolean
-  /** Ends the reply. A request body that is still under way is read and dropped. */
-  end(): void
+  /** Sends an interim answer (1xx), to clients that know such. `lines` as for `start`. Before `start`. */
+  inform(status: number, lines: string): void
+  /**
+   * Begins a reply. `lines` are field lines, each with its CRLF, one character a byte, none of which frames the message or
+   * concerns the connection. `length` is the body's, or what it would be for HEAD and 304; null: only its end will tell.
+   * Nothing need be on its way before `flush` or `end`. Once.
+   */
+  start(status: number, lines: string, length: number | null): void
+  /** A piece of the reply. False: wait for `onDrain`. The bytes are the caller's again afterwards. */
+  write(bytes: Buffer, from: number, to: number): boolean
+  /** Nothing more comes for now: sends what was gathered. */
+  flush(): void
+  /** Ends the reply, with trailer lines like those of `start`. A request body that is still under way is dropped. */
+  end(trailers?: string): void
+  /**
+   * Answers 101 with these lines, or what stands for it, and gives the stream that the new protocol is spoken on. What the
+   * client sent behind its head comes out of the stream first. The exchange is over with it.
+   */
+  switchProtocols(lines: string): ByteStream
   /** Cuts the connection, so that a reply that broke off can never be taken for a whole one. */
   abort(): void
 }
 
 /** What an exchange tells whoever serves it. Nothing is told after `end` or `abort`. */
 export type ExchangeHandler = {
-  /** Returns false to pause the body until `resumeBody`. */
-  onBodyData(chunk: Uint8Array): boolean
-  onBodyEnd(): void
+  /** Returns false to pause the body until `resumeBody`. The bytes are the listener's again afterwards. */
+  onBodyData(bytes: Buffer, from: number, to: number): boolean
+  /** With the fields behind a chunked body, if there are any. */
+  onBodyEnd(trailers: Fields | null): void
+  /** No more of the body is there for now. */
+  onBodyPause(): void
   /** The client has taken what was written. */
   onDrain(): void
   /** The client is gone before the reply was whole. The last thing told. */

@@ -1,12 +1,13 @@
 import { ERROR_CODES, type ErrorCode } from '../shared/errors.ts'
 import type { Exchange } from './exchange.ts'
+import { httpDate } from './http-date.ts'
 
 /** An answer that the gateway gives by itself. */
 export type Reply = {
   readonly status: number
-  /** name, value, name, value … */
-  readonly headers: readonly string[]
-  readonly body: Uint8Array
+  /** Field lines, each with its CRLF; without a length. */
+  readonly lines: string
+  readonly body: Buffer
   /** Null for an answer that is not an error. */
   readonly code: ErrorCode | null
 }
@@ -16,30 +17,30 @@ export type StageResult = Reply | undefined
 
 /** The reply for a code, in the form that clients rely on: `{"error":{"code","message"}}`. */
 export function errorReply(code: ErrorCode, message: string): Reply {
-  const body = Buffer.from(errorBody(code, message))
+  const body = Buffer.from(`${JSON.stringify({ error: { code, message } })}\n`)
   const { status } = ERROR_CODES[code]
-  const headers = ['Content-Type', 'application/json', 'Content-Length', String(body.length)]
-  if (status === 503) headers.push('Retry-After', '1')
-  return { status, headers, body, code }
-}
-
-/** The text of an error's body. */
-export function errorBody(code: ErrorCode, message: string): string {
-  return `${JSON.stringify({ error: { code, message } })}\n`
+  const retryAfter = status === 503 ? 'Retry-After: 1\r\n' : ''
+  return { status, lines: `Content-Type: application/json\r\n${retryAfter}`, body, code }
 }
 
 /** Sends a reply whole. `requestId` goes with it, so that a client can name what went wrong. */
 export function sendReply(exchange: Exchange, reply: Reply, requestId: string): void {
-  exchange.start(reply.status, [...reply.headers, 'X-Request-Id', requestId])
-  if (reply.body.length > 0 && exchange.method !== 'HEAD') exchange.write(reply.body)
+  const { status, body } = reply
+  exchange.start(status, replyLines(reply, requestId), status === 204 ? null : body.length)
+  if (body.length > 0 && exchange.method !== 'HEAD') exchange.write(body, 0, body.length)
   exchange.end()
+}
+
+/** The field lines of a reply as it is sent now. */
+export function replyLines(reply: Reply, requestId: string): string {
+  return `${reply.lines}X-Request-Id: ${requestId}\r\nDate: ${httpDate()}\r\n`
 }
 
 export const NO_CONFIG = errorReply('NO_CONFIG', 'the gateway has no config yet')
 export const NOT_FOUND = errorReply('NOT_FOUND', 'no route matches the request')
 export const SERVER_OPTIONS: Reply = {
   status: 204,
-  headers: [],
-  body: new Uint8Array(0),
+  lines: '',
+  body: Buffer.alloc(0),
   code: null,
 }

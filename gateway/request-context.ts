@@ -6,12 +6,14 @@ import type { Exchange } from './exchange.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
+import type { Tunnels } from './tunnels.ts'
 import type { LiveUpstreams } from './upstream/live-upstreams.ts'
 
 /** What lives as long as a worker and is shared by its requests. */
 export type PipelineParts = {
   readonly current: CurrentTable
   readonly upstreams: LiveUpstreams
+  readonly tunnels: Tunnels
   readonly metrics: WorkerMetrics
   /** Null: no access records. */
   readonly records: RecordBatch | null
@@ -21,6 +23,8 @@ export type PipelineParts = {
   readonly now: () => number
   /** Runs something once, later, unless what it returns is called before. */
   readonly after: After
+  /** This moment as a Date field has it. */
+  readonly httpDate: () => string
 }
 
 type After = (ms: number, run: () => void) => () => void
@@ -35,7 +39,9 @@ export class RequestContext {
   upstream: CompiledUpstream | null = null
   /** Set by `rewriteStage`. */
   targetPath = ''
-  headers: string[] = []
+  lines = ''
+  /** Protocol that the target is asked to change to; null: none. */
+  upgrade: string | null = null
   requestId: string | null = null
   /** Status that went to the client; 0 while none did. */
   status = 0

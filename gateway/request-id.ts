@@ -12,9 +12,12 @@ export class RequestIds {
   }
 }
 
-const VISIBLE = /^[\x21-\x7e]+$/
-
 /** Whether a client's own id is kept: visible ASCII, and not too long for a log line. */
 export function isRequestId(text: string): boolean {
-  return text.length <= REQUEST_ID_CHARS_MAX && VISIBLE.test(text)
+  if (text === '' || text.length > REQUEST_ID_CHARS_MAX) return false
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code <= 32 || code >= 127) return false
+  }
+  return true
 }

@@ -6,45 +6,43 @@ import { Random } from '../shared/random.ts'
 import { CurrentTable } from './config/current-table.ts'
 import { linesOf } from './config/last-good-format.ts'
 import { TableAdopter } from './config/table-adopter.ts'
-import { Http1NodeListener, type ListenAddress } from './listeners/http1-node.ts'
+import { Deadlines } from './deadlines.ts'
+import { httpDate } from './http-date.ts'
+import { Http1Listener, type ListenAddress } from './listeners/http1.ts'
 import { slotsOf } from './metrics/slots.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
+import { Tunnels } from './tunnels.ts'
 import { activeChecks } from './upstream/health-checks.ts'
+import { Http1Connections } from './upstream/http1-connections.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
 import { probeTarget } from './upstream/probes.ts'
 import { reportUpstreams } from './upstream/report.ts'
-import { UndiciConnections } from './upstream/undici-connections.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
 function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
   const { index, slots, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
-  const connections = new UndiciConnections()
+  const deadlines = new Deadlines(now)
+  const connections = new Http1Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
   const upstreams = liveUpstreams(connections, random)
   const current = new CurrentTable()
+  const tunnels = new Tunnels(current, deadlines)
   const adopter = new TableAdopter(current, upstreams)
   const metrics = new WorkerMetrics(slotsOf(slots, index))
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
-  const pipeline = new Pipeline({
-    current,
-    upstreams,
-    metrics,
-    records,
-    requestIds,
-    random,
-    now,
-    after,
-  })
-  const listener = new Http1NodeListener({
+  const live = { current, upstreams, tunnels, metrics, records, requestIds, random }
+  const pipeline = new Pipeline({ ...live, now, after, httpDate })
+  const listener = new Http1Listener({
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
+    deadlines,
   })
 
   function change(message: Extract<ToWorker, { type: 'change' }>): void {
@@ -66,6 +64,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   }
 
   async function drain(): Promise<void> {
+    tunnels.drain()
     await listener.drain()
     upstreams.close()
     await connections.close()
@@ -126,7 +125,7 @@ function after(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-function liveUpstreams(connections: UndiciConnections, random: Random): LiveUpstreams {
+function liveUpstreams(connections: Http1Connections, random: Random): LiveUpstreams {
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
   return new LiveUpstreams(connections, { random, now, watchTargets })
 }

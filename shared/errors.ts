@@ -257,6 +257,18 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The request head is too large',
   },
+  HTTP_VERSION_NOT_SUPPORTED: {
+    status: 505,
+    blame: 'client',
+    retry: 'never',
+    title: 'The version of HTTP is not spoken',
+  },
+  TRANSFER_CODING_NOT_SUPPORTED: {
+    status: 501,
+    blame: 'client',
+    retry: 'never',
+    title: 'The transfer coding is not supported',
+  },
   REQUEST_TIMEOUT: {
     status: 408,
     blame: 'client',

@@ -302,6 +302,18 @@ export const CONTROL_URLS_MAX = 64
 export const TARGET_LINE_BYTES_MAX = 8 * KIB
 /** Largest request head; larger is 431. */
 export const HEAD_BYTES_MAX = 32 * KIB
+/** Fields of one head; more is 431. */
+export const HEAD_FIELDS_MAX = 128
+/** Longest method name; no registered one has more than 17 letters. */
+export const METHOD_BYTES_MAX = 32
+/** A Content-Length of so many digits is still an exact number. */
+export const CONTENT_LENGTH_DIGITS_MAX = 15
+/** Hexadecimal digits of a chunk size, leading zeros included: 256 TiB. */
+export const CHUNK_SIZE_DIGITS_MAX = 12
+/** Extension of one chunk, which is read and dropped. */
+export const CHUNK_LINE_BYTES_MAX = 256
+/** Fields behind a chunked body. */
+export const TRAILER_BYTES_MAX = 8 * KIB
 export const CONNECT_MS_DEFAULT = 3_000
 export const FIRST_BYTE_MS_DEFAULT = 30_000
 export const UPSTREAM_IDLE_MS_DEFAULT = 60_000
@@ -377,6 +389,36 @@ export const CLIENT_IDLE_MS_MAX = 60_000
 export const CLIENT_KEEP_ALIVE_MS = 75_000
 /** How long a refused connection is read on, so that its last answer is not lost to a reset. */
 export const CLIENT_LINGER_MS = 1_000
+/** A client that has closed its side and waits may wait this long: nobody can tell it from one that is gone. */
+export const CLIENT_HALF_CLOSED_MS = 3_000
+/** Rest of a request body that is read and dropped after an early answer, so that the connection can be used again. */
+export const CLIENT_DROPPED_BYTES_MAX = 256 * KIB
+export const CLIENT_REQUESTS_PER_CONNECTION_MAX = 100_000
+/** Connections that one worker holds; those beyond it are closed at once. */
+export const CLIENT_CONNECTIONS_MAX = 16_384
+/** Of these, from one client address. Clients behind one address translation share it. */
+export const CLIENT_CONNECTIONS_PER_ADDRESS_MAX = 8_192
+/** Up to this size a piece of a body is put into one write with the head, or with the pieces before it. */
+export const SMALL_PIECE_BYTES_MAX = 4 * KIB
+/** Text that is gathered for one write. */
+export const GATHERED_CHARS_MAX = 16 * KIB
+/** What is read from a target at once. */
+export const READ_BYTES = 64 * KIB
+/** Deadlines are looked through this often, so many ticks ahead. */
+export const DEADLINE_TICK_MS = 20
+export const DEADLINE_SLOTS = 512
+/** A tunnel looks this often whether its route is still there. */
+export const TUNNEL_CHECK_MS = 2_000
+/** A tunnel may be silent for this long. */
+export const TUNNEL_IDLE_MS_MAX = 3_600_000
+/** How long a tunnel may go on after its route is gone, or its worker is to stop. */
+export const TUNNEL_DRAIN_MS = 10_000
+/** Interim answers (1xx) before the one that counts. */
+export const INTERIM_ANSWERS_MAX = 32
+/** Times that a call is sent again because a connection was closed while it was unused. */
+export const REPLAYS_MAX = 2
+/** How long a call may wait for a connection to its target; beyond it, 503 UPSTREAM_BUSY. */
+export const CALL_WAIT_MS_MAX = 10_000
 export const WATCH_RECONNECT_MS_MIN = 50
 export const WATCH_RECONNECT_MS_MAX = 2_000
 /** A node that sends nothing at all for this long is given up; it owes a bookmark every BOOKMARK_MS. */

@@ -71,7 +71,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   // What every client of a node does before it believes one: neither side of the house, and with sockets, so not shared.
   'client/': ['shared/'],
-  'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/', 'client/'],
+  // Bytes to messages and back, whatever carries them.
+  'gateway/http1/': ['shared/'],
+  'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/', 'client/', 'gateway/http1/'],
   'cli/': [
     'shared/',
     'shared/definitions/',
@@ -102,6 +104,7 @@ const PURE = [
   'control-plane/access/',
   'control-plane/raft/',
   'control-plane/state-machine/',
+  'gateway/http1/',
   'gateway/stages/',
   'gateway/records/',
   'gateway/upstream/balance.ts',

@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../../shared/errors.ts'
 import { TARGET_LINE_BYTES_MAX } from '../../shared/limits.ts'
+import { malformed, type Refusal } from '../http1/refusal.ts'
 
 /** Where a request is meant to go, taken apart. */
 export type RequestTarget = {
@@ -11,42 +11,79 @@ export type RequestTarget = {
   readonly query: string
 }
 
-/** Why a head cannot be served. The connection closes after it. */
-export type HeadRefusal = { readonly code: ErrorCode; readonly message: string }
+const SLASH = 47
+const NO_URL = malformed('the request target is neither a path nor an http url')
+const NO_AUTHORITY = malformed('the request target names no host')
+const FRAGMENT = malformed('the request target has a fragment')
+const BAD_HOST = malformed('the host is malformed')
+const DOTS = malformed('the path has a dot segment')
+const TOO_LONG: Refusal = {
+  code: 'TARGET_LINE_TOO_LONG',
+  message: `the request target has more than ${TARGET_LINE_BYTES_MAX} bytes`,
+}
 
 /**
  * Takes the target of a request line and its Host apart: origin form and absolute form (RFC 9112 3.2.1, 3.2.2; the
  * host of an absolute target wins over the field). What a gateway and a target could read differently is refused,
  * never repaired: dot segments, in whatever encoding, above all.
  */
-export function readTarget(target: string, hostField: string): RequestTarget | HeadRefusal {
-  if (target.length > TARGET_LINE_BYTES_MAX) {
-    const message = `the request target has more than ${TARGET_LINE_BYTES_MAX} bytes`
-    return { code: 'TARGET_LINE_TOO_LONG', message }
-  }
-  let authority = hostField
-  let rest = target
-  if (target.charCodeAt(0) !== 47) {
-    const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target)
-    if (absolute === null) return malformed('the request target is neither a path nor an http url')
-    authority = absolute[1] ?? ''
-    rest = absolute[2] ?? ''
-    if (authority === '') return malformed('the request target names no host')
-    if (rest.charCodeAt(0) !== 47) rest = `/${rest}`
-  }
-  if (rest.includes('#')) return malformed('the request target has a fragment')
-  const host = readHost(authority)
-  if (host === null) return malformed('the host is malformed')
-  const question = rest.indexOf('?')
-  const path = question === -1 ? rest : rest.slice(0, question)
-  const query = question === -1 ? '' : rest.slice(question + 1)
-  if (hasDotSegment(path)) return malformed('the path has a dot segment')
-  return { authority, host, path, query }
+export function readTarget(target: string, hostField: string): RequestTarget | Refusal {
+  if (target.length > TARGET_LINE_BYTES_MAX) return TOO_LONG
+  if (target.charCodeAt(0) === SLASH) return readOrigin(target, hostField)
+  const start = afterScheme(target)
+  if (start === -1) return NO_URL
+  const end = endOfAuthority(target, start)
+  if (end === start) return NO_AUTHORITY
+  const rest = target.slice(end)
+  const path = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
+  return readOrigin(path, target.slice(start, end))
 }
 
 /** Whether `readTarget` refused. */
-export function isRefusal(read: RequestTarget | HeadRefusal): read is HeadRefusal {
+export function isRefusal(read: RequestTarget | Refusal): read is Refusal {
   return 'code' in read
+}
+
+function readOrigin(target: string, authority: string): RequestTarget | Refusal {
+  if (target.includes('#')) return FRAGMENT
+  const host = readHost(authority)
+  if (host === null) return BAD_HOST
+  const question = target.indexOf('?')
+  const path = question === -1 ? target : target.slice(0, question)
+  const query = question === -1 ? '' : target.slice(question + 1)
+  if (hasDotSegment(path)) return DOTS
+  return { authority, host, path, query }
+}
+
+/** Where the authority of `http://…` or `https://…` begins; -1 for anything else. */
+function afterScheme(target: string): number {
+  const colon = target.indexOf(':')
+  if ((colon !== 4 && colon !== 5) || !target.startsWith('//', colon + 1)) return -1
+  const scheme = target.slice(0, colon).toLowerCase()
+  return scheme === 'http' || scheme === 'https' ? colon + 3 : -1
+}
+
+function endOfAuthority(target: string, start: number): number {
+  let at = start
+  while (at < target.length) {
+    const code = target.charCodeAt(at)
+    if (code === SLASH || code === 63 || code === 35) break
+    at++
+  }
+  return at
+}
+
+/** Characters of a name or an IPv4 address (RFC 3986 3.2.2, and what the world uses beside it). */
+const NAME = charsOf(
+  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~!$&'()*+;=%-",
+)
+/** Between the brackets of an IPv6 address. */
+const ADDRESS = charsOf('0123456789abcdefABCDEF:.')
+
+function charsOf(chars: string): Uint8Array {
+  return Uint8Array.from({ length: 128 }, (_, code) =>
+    chars.includes(String.fromCharCode(code)) ? 1 : 0,
+  )
 }
 
 /**
@@ -55,27 +92,82 @@ export function isRefusal(read: RequestTarget | HeadRefusal): read is HeadRefusa
  */
 export function readHost(authority: string): string | null {
   if (authority === '') return ''
-  // The usual host is digits, lower-case letters, dots and dashes, and perhaps a port.
-  const parts = /^([A-Za-z0-9._~!$&'()*+;=%-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?$/.exec(authority)
-  const host = parts?.[1]
-  if (host === undefined) return null
-  const bare = host.startsWith('[') ? host.slice(1, -1) : host
-  return bare.toLowerCase()
+  const isBracketed = authority.charCodeAt(0) === 91
+  const allowed = isBracketed ? ADDRESS : NAME
+  const start = isBracketed ? 1 : 0
+  let at = start
+  let hasUpper = false
+  for (; at < authority.length; at++) {
+    const code = authority.charCodeAt(at)
+    if (allowed[code] !== 1) break
+    if (code >= 65 && code <= 90) hasUpper = true
+  }
+  if (at === start) return null
+  const end = at
+  if (isBracketed) {
+    if (authority.charCodeAt(at) !== 93) return null
+    at++
+  }
+  if (!isPort(authority, at)) return null
+  const host = authority.slice(start, end)
+  return hasUpper ? host.toLowerCase() : host
 }
 
-// A segment that is one or two dots; `;` because some servers cut path parameters off first.
-const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:[/;]|$)/
+/** Whether nothing, or a port, stands at `at` and nothing behind it. */
+function isPort(authority: string, at: number): boolean {
+  if (at === authority.length) return true
+  if (authority.charCodeAt(at) !== 58 || authority.length - at > 6) return false
+  for (let i = at + 1; i < authority.length; i++) {
+    const code = authority.charCodeAt(i)
+    if (code < 48 || code > 57) return false
+  }
+  return true
+}
 
+/**
+ * Whether a segment of a path is one or two dots, as some server could read it: with dots, slashes, backslashes and
+ * semicolons in their encoded form, and with parameters cut off first.
+ */
 function hasDotSegment(path: string): boolean {
-  const hasEscapes = path.includes('%') || path.includes('\\')
-  if (!hasEscapes) return path.includes('/.') && DOT_SEGMENT.test(path)
-  const decoded = path
-    .replaceAll(/%2e/gi, '.')
-    .replaceAll(/%2f|%5c|\\/gi, '/')
-    .replaceAll(/%3b/gi, ';')
-  return DOT_SEGMENT.test(decoded)
+  // Of most paths one look is enough: there is no dot behind something that begins a segment.
+  if (!path.includes('.') && !path.includes('%2')) return false
+  let dots = 0
+  let isSegmentOfDots = true
+  for (let at = 0; at < path.length; at++) {
+    let code = path.charCodeAt(at)
+    if (code === 37) {
+      const decoded = decodedAt(path, at)
+      if (decoded !== 0) {
+        code = decoded
+        at += 2
+      }
+    }
+    if (code === SLASH || code === 92 || code === 59) {
+      if (isSegmentOfDots && dots > 0 && dots <= 2) return true
+      // What follows a semicolon is a parameter, and no segment.
+      isSegmentOfDots = code !== 59
+      dots = 0
+    } else if (code === 46) {
+      dots++
+    } else {
+      isSegmentOfDots = false
+    }
+  }
+  return isSegmentOfDots && dots > 0 && dots <= 2
 }
 
-function malformed(message: string): HeadRefusal {
-  return { code: 'BAD_REQUEST', message }
+/** What an escape stands for, of those that matter to segments; 0 for any other. */
+function decodedAt(path: string, at: number): number {
+  switch (path.slice(at + 1, at + 3).toLowerCase()) {
+    case '2e':
+      return 46
+    case '2f':
+      return SLASH
+    case '5c':
+      return 92
+    case '3b':
+      return 59
+    default:
+      return 0
+  }
 }

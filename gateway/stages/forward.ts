@@ -1,6 +1,7 @@
 import { assert } from '../../shared/assert.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
-import type { ExchangeHandler } from '../exchange.ts'
+import type { ByteStream, ExchangeHandler } from '../exchange.ts'
+import type { Fields } from '../http1/fields.ts'
 import { sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
@@ -10,7 +11,7 @@ import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
 import { Hedge, type HedgeOwner } from './hedge.ts'
 import { record } from './record.ts'
-import { rewriteResponseHeaders } from './rewrite-response.ts'
+import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
 import { NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
 const NOTHING_TRIED: readonly LiveTarget[] = []
@@ -33,7 +34,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   /** The attempt's head is on its way to the target. */
   #isSent = false
   #isBodyStarted = false
-  #phase: 'asking' | 'answering' | 'over' = 'asking'
+  #phase: 'asking' | 'answering' | 'tunnel' | 'over' = 'asking'
   /** What the breaker let the request through with. */
   #permit = 0
   #outcome: BreakerOutcome = 'none'
@@ -77,34 +78,49 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     exchange.startBody()
   }
 
-  onStart(status: number, headers: string[]): void {
-    const { parts, attemptedAtMs } = this.#context
+  onInterim(status: number, fields: Fields): void {
+    const { exchange, parts } = this.#context
+    exchange.inform(status, rewriteResponse(fields, parts.httpDate))
+  }
+
+  onStart(status: number, fields: Fields, length: number | null): void {
+    const { exchange, parts, attemptedAtMs } = this.#context
     if (this.#isAnotherAskedFor(status)) {
       this.#call?.abort()
       this.#judge(false)
       this.#again()
       return
     }
-    this.#dropHedge()
-    this.#stopTimers()
-    this.#stopDeadline?.()
-    this.#stopDeadline = null
+    this.#stopWaiting()
     this.#context.upstreamMs = parts.now() - attemptedAtMs
-    // A head that cannot be sent throws here, and the call fails as one without an answer.
-    this.#context.exchange.start(status, rewriteResponseHeaders(headers))
     this.#phase = 'answering'
     this.#context.status = status
+    exchange.start(status, rewriteResponse(fields, parts.httpDate), length)
     this.#judge(status < 500)
   }
 
-  onData(chunk: Uint8Array): boolean {
-    this.#context.responseBytes += chunk.length
-    return this.#context.exchange.write(chunk)
+  onData(bytes: Buffer, from: number, to: number): boolean {
+    this.#context.responseBytes += to - from
+    return this.#context.exchange.write(bytes, from, to)
   }
 
-  onEnd(): void {
+  onPause(): void {
+    this.#context.exchange.flush()
+  }
+
+  onEnd(trailers: Fields | null): void {
     this.#finish()
-    this.#context.exchange.end()
+    this.#context.exchange.end(trailers === null ? '' : trailers.lines(0, trailers.count))
+  }
+
+  onUpgrade(fields: Fields, stream: ByteStream): void {
+    const { exchange, parts } = this.#context
+    this.#stopWaiting()
+    this.#judge(true)
+    this.#phase = 'tunnel'
+    this.#context.status = 101
+    const client = exchange.switchProtocols(rewriteUpgrade(fields, parts.httpDate))
+    parts.tunnels.open({ client, target: stream, context: this.#context }, () => this.#finish())
   }
 
   onError(failure: UpstreamFailure): void {
@@ -134,13 +150,17 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (first !== null) this.#fail(replyFor(first))
   }
 
-  onBodyData(chunk: Uint8Array): boolean {
-    this.#context.requestBytes += chunk.length
-    return this.#call?.write(chunk) ?? true
+  onBodyData(bytes: Buffer, from: number, to: number): boolean {
+    this.#context.requestBytes += to - from
+    return this.#call?.write(bytes, from, to) ?? true
   }
 
-  onBodyEnd(): void {
-    this.#call?.end()
+  onBodyPause(): void {
+    this.#call?.flush()
+  }
+
+  onBodyEnd(trailers: Fields | null): void {
+    this.#call?.end(trailers === null ? '' : trailers.lines(0, trailers.count))
   }
 
   /** The client has caught up with the answer. */
@@ -162,8 +182,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #attempt(): void {
-    const { exchange, parts, startedAtMs } = this.#context
-    const { retry, retries } = this.#compiled
+    const { exchange, parts, startedAtMs, upgrade } = this.#context
+    const { retry } = this.#compiled
     const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
     const target = this.#live.selector.choose(exchange.clientAddress, this.#tried, nowMs)
     if (target === null) {
@@ -176,14 +196,13 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (retry.perTryMs > 0) {
       this.#stopTry = parts.after(retry.perTryMs, () => this.#tryOutOfTime())
     }
-    if (retry.hedgeMs > 0) this.#planHedge(retry.hedgeMs)
-    const isLast = this.#tried.length >= retries && retry.hedgeMs === 0
-    this.#call = this.#callTo(target, isLast, this)
+    if (retry.hedgeMs > 0 && upgrade === null) this.#planHedge(retry.hedgeMs)
+    this.#call = this.#callTo(target, this)
     this.#call.start()
   }
 
-  #callTo(target: LiveTarget, isLast: boolean, handler: Forwarding | Hedge): UpstreamCall {
-    const { exchange, parts, targetPath, headers, route } = this.#context
+  #callTo(target: LiveTarget, handler: Forwarding | Hedge): UpstreamCall {
+    const { exchange, parts, targetPath, lines, route, upgrade } = this.#context
     const { hostHeader, firstByteMs, idleMs } = this.#compiled
     this.#context.target = target.target.origin
     this.#context.attempts += 1
@@ -194,9 +213,10 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
         method: exchange.method,
         path: targetPath,
         host: hostHeader === 'target' ? target.target.authority : exchange.authority,
-        // A call may add fields of its own to the list.
-        headers: isLast ? headers : [...headers],
+        lines,
         bodyLength: exchange.bodyLength,
+        expectsContinue: exchange.expectsContinue,
+        upgrade,
         firstByteMs: route?.timeouts?.firstByteMs ?? firstByteMs,
         idleMs: route?.timeouts?.idleMs ?? idleMs,
       },
@@ -294,7 +314,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     parts.metrics.retried()
     const hedge = new Hedge(this, target)
     this.#hedge = hedge
-    hedge.start(this.#callTo(target, false, hedge))
+    hedge.start(this.#callTo(target, hedge))
   }
 
   #dropHedge(): void {
@@ -328,6 +348,14 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#stopHedge = null
   }
 
+  /** An answer is there, or none is wanted any more. */
+  #stopWaiting(): void {
+    this.#dropHedge()
+    this.#stopTimers()
+    this.#stopDeadline?.()
+    this.#stopDeadline = null
+  }
+
   #fail(reply: Reply): void {
     const { exchange, requestId } = this.#context
     this.#context.status = reply.status
@@ -340,10 +368,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #finish(): void {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
-    this.#stopTimers()
-    this.#stopDeadline?.()
-    this.#stopDeadline = null
-    this.#dropHedge()
+    this.#stopWaiting()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
     const { upstreams, now } = this.#context.parts

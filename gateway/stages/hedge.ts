@@ -1,3 +1,5 @@
+import type { ByteStream } from '../exchange.ts'
+import type { Fields } from '../http1/fields.ts'
 import type { LiveTarget } from '../upstream/live-upstreams.ts'
 import type {
   UpstreamCall,
@@ -39,7 +41,11 @@ export class Hedge implements UpstreamHandler {
     // There is no body to be sent.
   }
 
-  onStart(status: number, headers: string[]): void {
+  onInterim(): void {
+    // Nothing is said to the client before it is sure which answer it gets.
+  }
+
+  onStart(status: number, fields: Fields, length: number | null): void {
     if (status >= 500) {
       this.#call?.abort()
       this.#owner.onHedgeLost(this, { code: 'UPSTREAM_BAD_RESPONSE', detail: `status ${status}` })
@@ -47,19 +53,29 @@ export class Hedge implements UpstreamHandler {
     }
     this.#hasWon = true
     this.#owner.onHedgeWon(this)
-    this.#owner.onStart(status, headers)
+    this.#owner.onStart(status, fields, length)
   }
 
-  onData(chunk: Uint8Array): boolean {
-    return this.#owner.onData(chunk)
+  onData(bytes: Buffer, from: number, to: number): boolean {
+    return this.#owner.onData(bytes, from, to)
+  }
+
+  onPause(): void {
+    this.#owner.onPause()
   }
 
   onWritable(): void {
     // There is no body to be sent.
   }
 
-  onEnd(): void {
-    this.#owner.onEnd()
+  onEnd(trailers: Fields | null): void {
+    this.#owner.onEnd(trailers)
+  }
+
+  onUpgrade(fields: Fields, stream: ByteStream): void {
+    this.#hasWon = true
+    this.#owner.onHedgeWon(this)
+    this.#owner.onUpgrade(fields, stream)
   }
 
   onError(failure: UpstreamFailure): void {

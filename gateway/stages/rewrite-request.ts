@@ -1,84 +1,46 @@
 import type { Exchange } from '../exchange.ts'
+import { FIELD } from '../http1/field-names.ts'
 import { isRequestId, type RequestIds } from '../request-id.ts'
-import { isHopByHop, lengthsOf, namedByConnection, VIA } from './hop-by-hop.ts'
+import { namedByConnection, VIA, without } from './hop-by-hop.ts'
 
-/** What a target is to see of a request's head. */
-export type RewrittenHead = { readonly headers: string[]; readonly requestId: string }
-
-/** Fields that are read on the way and told anew. */
-const OURS = new Set([
-  'host',
-  'content-length',
-  'expect',
-  'via',
-  'x-request-id',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-])
-
-const SPECIAL_LENGTHS = lengthsOf(OURS)
+/** What a target is to see of a request's head: field lines, each with its CRLF. */
+export type RewrittenHead = { readonly lines: string; readonly requestId: string }
 
 /**
- * The fields for a target: those of the client that go from end to end, in their order, then what a gateway adds. Host
- * and Content-Length are not among them: they follow from the target and the body.
+ * The field lines for a target: those of the client that go from end to end, as they came and in their order, then what a
+ * gateway adds. Host and what frames the body are not among them: they follow from the target and the body.
  */
-export function rewriteRequestHeaders(exchange: Exchange, ids: RequestIds): RewrittenHead {
-  const given = exchange.headers
-  const headers: string[] = []
+export function rewriteRequest(exchange: Exchange, ids: RequestIds): RewrittenHead {
+  const given = exchange.fields
+  let lines = ''
   let named: readonly string[] | null = null
   let via = ''
   let requestId = ''
   let forwardedFor = ''
-  for (let at = 0; at < given.length; at += 2) {
-    const name = given[at] ?? ''
-    const value = given[at + 1] ?? ''
-    if (SPECIAL_LENGTHS[name.length] !== true) {
-      headers.push(name, value)
-      continue
-    }
-    const lower = name.toLowerCase()
-    if (isHopByHop(lower)) {
-      if (lower === 'connection') named = [...(named ?? []), ...(namedByConnection(value) ?? [])]
-    } else if (!OURS.has(lower)) {
-      headers.push(name, value)
-    } else if (lower === 'via') {
-      via = joined(via, value)
-    } else if (lower === 'x-forwarded-for') {
-      forwardedFor = joined(forwardedFor, value)
-    } else if (lower === 'x-request-id') {
-      requestId = requestId === '' ? value : ''
-    }
+  // Lines that pass are taken in runs, not one by one.
+  let run = 0
+  const { count } = given
+  for (let i = 0; i < count; i++) {
+    const id = given.idAt(i)
+    if (id === FIELD.OTHER || id === FIELD.DATE) continue
+    lines += given.lines(run, i)
+    run = i + 1
+    if (id === FIELD.CONNECTION) named = namedByConnection(given.valueAt(i), named)
+    else if (id === FIELD.VIA) via = joined(via, given.valueAt(i))
+    else if (id === FIELD.X_FORWARDED_FOR) forwardedFor = joined(forwardedFor, given.valueAt(i))
+    else if (id === FIELD.X_REQUEST_ID) requestId = requestId === '' ? given.valueAt(i) : ' '
   }
+  lines += given.lines(run, count)
+  if (named !== null) lines = without(lines, named)
   if (!isRequestId(requestId)) requestId = ids.next()
-  const passing = named === null || named.length === 0 ? headers : without(headers, named)
-  passing.push(
-    'X-Forwarded-For',
-    joined(forwardedFor, exchange.clientAddress),
-    'X-Forwarded-Proto',
-    exchange.isTls ? 'https' : 'http',
-    'X-Forwarded-Host',
-    exchange.authority,
-    'X-Forwarded-Port',
-    String(exchange.localPort),
-    'X-Request-Id',
-    requestId,
-    'Via',
-    joined(via, VIA),
-  )
-  return { headers: passing, requestId }
+  lines +=
+    `X-Forwarded-For: ${joined(forwardedFor, exchange.clientAddress)}\r\n` +
+    `X-Forwarded-Proto: ${exchange.isTls ? 'https' : 'http'}\r\n` +
+    `X-Forwarded-Host: ${exchange.authority}\r\nX-Forwarded-Port: ${exchange.localPort}\r\n` +
+    `X-Request-Id: ${requestId}\r\nVia: ${joined(via, VIA)}\r\n`
+  return { lines, requestId }
 }
 
 function joined(before: string, value: string): string {
   return before === '' ? value : `${before}, ${value}`
-}
-
-function without(headers: readonly string[], named: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? ''
-    if (!named.includes(name.toLowerCase())) kept.push(name, headers[at + 1] ?? '')
-  }
-  return kept
 }

@@ -1,49 +1,40 @@
-import { isHopByHop, lengthsOf, namedByConnection, VIA } from './hop-by-hop.ts'
+import { FIELD } from '../http1/field-names.ts'
+import type { Fields } from '../http1/fields.ts'
+import { isHopByHop, namedByConnection, VIA, without } from './hop-by-hop.ts'
 
-const SPECIAL_LENGTHS = lengthsOf(['via'])
-
-/** The fields for a client: those of the target that go from end to end, in their order, then Via. */
-export function rewriteResponseHeaders(given: readonly string[]): string[] {
-  const headers: string[] = []
-  let named: string[] = []
+/**
+ * The field lines for a client: those of the target that go from end to end, as they came and in their order, then Via, and
+ * Date where the target said none (RFC 9110 6.6.1). What frames the message is not among them.
+ */
+export function rewriteResponse(given: Fields, httpDate: () => string): string {
+  let lines = ''
+  let named: readonly string[] | null = null
   let via = ''
-  let hasTransferEncoding = false
-  for (let at = 0; at < given.length; at += 2) {
-    const name = given[at] ?? ''
-    const value = given[at + 1] ?? ''
-    if (SPECIAL_LENGTHS[name.length] !== true) {
-      headers.push(name, value)
+  let hasDate = false
+  // Lines that pass are taken in runs, not one by one.
+  let run = 0
+  const { count } = given
+  for (let i = 0; i < count; i++) {
+    const id = given.idAt(i)
+    if (id === FIELD.OTHER) continue
+    if (id === FIELD.DATE) {
+      hasDate = true
       continue
     }
-    const lower = name.toLowerCase()
-    if (isHopByHop(lower)) {
-      if (lower === 'connection') named = [...named, ...(namedByConnection(value) ?? [])]
-      else if (lower === 'transfer-encoding') hasTransferEncoding = true
-    } else if (lower === 'via') {
-      via = via === '' ? value : `${via}, ${value}`
-    } else {
-      headers.push(name, value)
-    }
+    if (id === FIELD.CONNECTION) named = namedByConnection(given.valueAt(i), named)
+    else if (id === FIELD.VIA) via = via === '' ? given.valueAt(i) : `${via}, ${given.valueAt(i)}`
+    else if (id !== FIELD.CONTENT_LENGTH && !isHopByHop(id)) continue
+    lines += given.lines(run, i)
+    run = i + 1
   }
-  // RFC 9112 6.3: the coding decides about the length, and our connection has a coding of its own.
-  if (hasTransferEncoding) named.push('content-length')
-  const passing = named.length === 0 ? headers : without(headers, named, hasTransferEncoding)
-  passing.push('Via', via === '' ? VIA : `${via}, ${VIA}`)
-  return passing
+  lines += given.lines(run, count)
+  if (named !== null) lines = without(lines, named)
+  if (!hasDate) lines += `Date: ${httpDate()}\r\n`
+  return lines + (via === '' ? `Via: ${VIA}\r\n` : `Via: ${via}, ${VIA}\r\n`)
 }
 
-function without(
-  headers: readonly string[],
-  named: readonly string[],
-  mayDropLength: boolean,
-): string[] {
-  const kept: string[] = []
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? ''
-    const lower = name.toLowerCase()
-    // Whatever Connection claims, the length of a body is not the connection's.
-    const isDropped = named.includes(lower) && (lower !== 'content-length' || mayDropLength)
-    if (!isDropped) kept.push(name, headers[at + 1] ?? '')
-  }
-  return kept
+/** The field lines of a 101 for a client: as `rewriteResponse`, and the protocol that is spoken from here on. */
+export function rewriteUpgrade(given: Fields, httpDate: () => string): string {
+  const protocol = given.get('upgrade') ?? ''
+  return `${rewriteResponse(given, httpDate)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`
 }

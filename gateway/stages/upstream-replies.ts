@@ -22,7 +22,6 @@ export function replyFor({ code }: UpstreamFailure): Reply {
 
 /** The reply of an open breaker, with the time until it is worth another try. */
 export function openReply(retryAfterMs: number): Reply {
-  const headers = [...OPEN.headers]
-  headers[headers.indexOf('Retry-After') + 1] = String(Math.ceil(retryAfterMs / 1_000))
-  return { ...OPEN, headers }
+  const seconds = Math.ceil(retryAfterMs / 1_000)
+  return { ...OPEN, lines: OPEN.lines.replace('Retry-After: 1', `Retry-After: ${seconds}`) }
 }

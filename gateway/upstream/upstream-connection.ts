@@ -1,6 +1,7 @@
-import { assert } from '../../shared/assert.ts'
+import type { ByteStream } from '../exchange.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
+import type { Fields } from '../http1/fields.ts'
 
 /** One request for a target. */
 export type UpstreamRequest = {
@@ -9,10 +10,14 @@ export type UpstreamRequest = {
   readonly path: string
   /** What the target is told as Host. */
   readonly host: string
-  /** name, value, name, value …: end-to-end fields only, without Host and Content-Length. */
-  readonly headers: string[]
+  /** End-to-end fields as lines, each with its CRLF, one character a byte, without Host and whatever frames the body. */
+  readonly lines: string
   /** Bytes of the body; 0 when there is none, null when only its end will tell. */
   readonly bodyLength: number | null
+  /** Ask the target whether it wants the body before it is sent. */
+  readonly expectsContinue: boolean
+  /** Protocol to change to, as an Upgrade field names it; null: none. */
+  readonly upgrade: string | null
   /** From the request to the head of the answer. */
   readonly firstByteMs: number
   /** Between two pieces of a body. */
@@ -27,19 +32,32 @@ export type UpstreamFailure = {
 }
 
 /**
- * What a call tells whoever made it: `onReady`, `onStart`, pieces, then exactly one of `onEnd` or `onError`.
+ * What a call tells whoever made it: `onReady`, `onStart`, pieces, then exactly one of `onEnd`, `onUpgrade` or `onError`.
  * `onError` may come at any moment; nothing comes after it, nor after `abort`.
  */
 export type UpstreamHandler = {
   /** The connection stands and the head is on its way: the request may have been seen from here on. */
   onReady(): void
-  /** The head of the answer: name, value, name, value …, as received. */
-  onStart(status: number, headers: string[]): void
-  /** Returns false when the client is slower than the target: pause until `resume`. */
-  onData(chunk: Uint8Array): boolean
+  /** An interim answer, 100 or 102 to 199; any number of them before `onStart`. */
+  onInterim(status: number, fields: Fields): void
+  /**
+   * The head of the answer, as received. `fields` are to be read before the call returns. `length` is what Content-Length
+   * says, null when it is not there.
+   */
+  onStart(status: number, fields: Fields, length: number | null): void
+  /**
+   * A piece of the answer. Returns false when the client is slower than the target: pause until `resume`. The bytes are the
+   * connection's again when the call returns.
+   */
+  onData(bytes: Buffer, from: number, to: number): boolean
+  /** Nothing more is there for now: what was told so far is to be sent on. */
+  onPause(): void
   /** The request body may be written on after `write` returned false. */
   onWritable(): void
-  onEnd(): void
+  /** The answer is whole, with the fields behind it, if there are any. */
+  onEnd(trailers: Fields | null): void
+  /** The target changes the protocol (101); it is spoken on the stream, which is the handler's from here on. */
+  onUpgrade(fields: Fields, stream: ByteStream): void
   onError(failure: UpstreamFailure): void
 }
 
@@ -47,10 +65,12 @@ export type UpstreamHandler = {
 export type UpstreamCall = {
   /** Sends the request. The handler may be called before this returns. Once. */
   start(): void
-  /** A piece of the request body, after `onReady`. False: wait for `onWritable`. */
-  write(chunk: Uint8Array): boolean
-  /** The request body is whole. */
-  end(): void
+  /** A piece of the request body, after `onReady`. False: wait for `onWritable`. The bytes stay the caller's. */
+  write(bytes: Buffer, from: number, to: number): boolean
+  /** No more of the body is there for now: what was written is sent. */
+  flush(): void
+  /** The request body is whole. Trailer lines, if any, as `lines` of the request. */
+  end(trailers: string): void
   /** After `onData` returned false. */
   resume(): void
   /** Gives the call up; its handler hears nothing more. */
@@ -69,51 +89,4 @@ export type UpstreamConnections = {
   open(target: CompiledTarget, upstream: CompiledUpstream): UpstreamConnection
   /** Closes everything; resolves when calls under way are over. */
   close(): Promise<void>
-}
-
-/** Wraps a handler so that a caller that breaks the order above stops the process instead of garbling an answer. */
-export class InOrder implements UpstreamHandler {
-  readonly #handler: UpstreamHandler
-  #phase: 'new' | 'ready' | 'started' | 'over' = 'new'
-
-  constructor(handler: UpstreamHandler) {
-    this.#handler = handler
-  }
-
-  onReady(): void {
-    assert(this.#phase === 'new', 'onReady comes first, once')
-    this.#phase = 'ready'
-    this.#handler.onReady()
-  }
-
-  onStart(status: number, headers: string[]): void {
-    assert(this.#phase === 'ready', 'onStart comes once, after onReady')
-    this.#phase = 'started'
-    this.#handler.onStart(status, headers)
-  }
-
-  onData(chunk: Uint8Array): boolean {
-    assert(this.#phase === 'started', 'onData comes after onStart and before the end')
-    return this.#handler.onData(chunk)
-  }
-
-  onWritable(): void {
-    assert(
-      this.#phase === 'ready' || this.#phase === 'started',
-      'onWritable comes while a call runs',
-    )
-    this.#handler.onWritable()
-  }
-
-  onEnd(): void {
-    assert(this.#phase === 'started', 'onEnd comes once, after onStart')
-    this.#phase = 'over'
-    this.#handler.onEnd()
-  }
-
-  onError(failure: UpstreamFailure): void {
-    assert(this.#phase !== 'over', 'onError comes once, and never after onEnd')
-    this.#phase = 'over'
-    this.#handler.onError(failure)
-  }
 }

@@ -2,13 +2,15 @@ import { expect, test } from 'vitest'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
-import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
+import { Deadlines } from '../../../gateway/deadlines.ts'
+import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
 import { Random } from '../../../shared/random.ts'
 import { api, targets } from '../support/definitions.ts'
 
 function adopter(): { readonly current: CurrentTable; readonly adopter: TableAdopter } {
   const current = new CurrentTable()
-  const upstreams = new LiveUpstreams(new UndiciConnections(), {
+  const deadlines = new Deadlines(() => performance.now())
+  const upstreams = new LiveUpstreams(new Http1Connections(deadlines), {
     random: new Random(1),
     now: () => 0,
     watchTargets: () => () => {},

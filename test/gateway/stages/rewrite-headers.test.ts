@@ -1,18 +1,49 @@
 import { expect, test } from 'vitest'
 import type { Exchange } from '../../../gateway/exchange.ts'
+import type { Fields } from '../../../gateway/http1/fields.ts'
+import { HeadReader } from '../../../gateway/http1/head-reader.ts'
+import { ResponseHead } from '../../../gateway/http1/response-head.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
-import { rewriteRequestHeaders } from '../../../gateway/stages/rewrite-request.ts'
-import { rewriteResponseHeaders } from '../../../gateway/stages/rewrite-response.ts'
+import { rewriteRequest } from '../../../gateway/stages/rewrite-request.ts'
+import { rewriteResponse, rewriteUpgrade } from '../../../gateway/stages/rewrite-response.ts'
 
-function rewritten(headers: readonly string[]): Record<string, string[]> {
-  const exchange = {
-    headers,
+const MOMENT = 'Tue, 15 Nov 1994 08:12:31 GMT'
+const httpDate = (): string => MOMENT
+
+/** Fields of name, value, name, value …, as they come out of a parsed head. */
+function fieldsOf(list: readonly string[]): Fields {
+  const head = new ResponseHead()
+  let text = 'HTTP/1.1 200 OK\r\n'
+  for (let at = 0; at < list.length; at += 2) text += `${list[at]}: ${list[at + 1]}\r\n`
+  const bytes = Buffer.from(`${text}\r\n`, 'latin1')
+  expect(new HeadReader(head).read(bytes, 0, bytes.length)).toBe(bytes.length)
+  return head.fields
+}
+
+/** name, value, name, value … of field lines. */
+function listOf(lines: string): string[] {
+  return lines
+    .split('\r\n')
+    .slice(0, -1)
+    .flatMap((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
+}
+
+function exchangeOf(headers: readonly string[]): Exchange {
+  return {
+    fields: fieldsOf(headers),
     clientAddress: '192.0.2.7',
     authority: 'api.example.com:8080',
     localPort: 8080,
     isTls: false,
   } as unknown as Exchange
-  return grouped(rewriteRequestHeaders(exchange, new RequestIds()).headers)
+}
+
+function rewritten(headers: readonly string[]): Record<string, string[]> {
+  return grouped(listOf(rewriteRequest(exchangeOf(headers), new RequestIds()).lines))
+}
+
+function answered(headers: readonly string[]): string[] {
+  return listOf(rewriteResponse(fieldsOf(headers), httpDate))
 }
 
 function grouped(list: readonly string[]): Record<string, string[]> {
@@ -95,8 +126,6 @@ test('what belongs to the connection never reaches a target', () => {
     'trailers',
     'Trailer',
     'Expires',
-    'Transfer-Encoding',
-    'chunked',
     'Upgrade',
     'h2c',
     'X-Secret',
@@ -121,6 +150,12 @@ test('what belongs to the connection never reaches a target', () => {
   ])
 })
 
+test('nor does the coding of the connection', () => {
+  const fields = rewritten(['Transfer-Encoding', 'chunked', 'X-Kept', '3'])
+  expect(Object.keys(fields)).not.toContain('transfer-encoding')
+  expect(fields['x-kept']).toEqual(['3'])
+})
+
 test('a client cannot name away what the gateway adds', () => {
   const fields = rewritten([
     'Connection',
@@ -134,16 +169,27 @@ test('a client cannot name away what the gateway adds', () => {
 })
 
 test('fields keep their order, their case and their repetitions on both ways', () => {
-  const exchange = { headers: ['B', '1', 'a', '2', 'B', '3'], clientAddress: '', authority: '' }
-  const { headers } = rewriteRequestHeaders(exchange as unknown as Exchange, new RequestIds())
-  expect(headers.slice(0, 6)).toEqual(['B', '1', 'a', '2', 'B', '3'])
-  const answer = rewriteResponseHeaders(['Set-Cookie', 'a', 'X', '1', 'Set-Cookie', 'b'])
-  expect(answer).toEqual(['Set-Cookie', 'a', 'X', '1', 'Set-Cookie', 'b', 'Via', '1.1 raftway'])
+  const exchange = exchangeOf(['B', '1', 'a', '2', 'B', '3'])
+  const { lines } = rewriteRequest(exchange, new RequestIds())
+  expect(listOf(lines).slice(0, 6)).toEqual(['B', '1', 'a', '2', 'B', '3'])
+  const answer = answered(['Set-Cookie', 'a', 'Date', 'x', 'X', '1', 'Set-Cookie', 'b'])
+  expect(answer).toEqual([
+    'Set-Cookie',
+    'a',
+    'Date',
+    'x',
+    'X',
+    '1',
+    'Set-Cookie',
+    'b',
+    'Via',
+    '1.1 raftway',
+  ])
 })
 
 test('a client sees nothing of the connection to a target', () => {
   const fields = grouped(
-    rewriteResponseHeaders([
+    answered([
       'Connection',
       'close, X-Internal',
       'X-Internal',
@@ -162,12 +208,36 @@ test('a client sees nothing of the connection to a target', () => {
       'text/plain',
     ]),
   )
-  expect(fields).toEqual({ 'content-type': ['text/plain'], via: ['1.1 inner, 1.1 raftway'] })
+  expect(fields).toEqual({
+    'content-type': ['text/plain'],
+    date: [MOMENT],
+    via: ['1.1 inner, 1.1 raftway'],
+  })
 })
 
-test('a length beside a transfer coding is dropped, one that Connection names is not', () => {
-  const both = rewriteResponseHeaders(['Content-Length', '5', 'Transfer-Encoding', 'chunked'])
-  expect(both).toEqual(['Via', '1.1 raftway'])
-  const named = rewriteResponseHeaders(['Connection', 'Content-Length', 'Content-Length', '5'])
-  expect(named).toEqual(['Content-Length', '5', 'Via', '1.1 raftway'])
+test('what frames a message is told anew, and nothing that Connection names brings it back or takes it away', () => {
+  const own = ['Date', MOMENT, 'Via', '1.1 raftway']
+  expect(answered(['Transfer-Encoding', 'chunked'])).toEqual(own)
+  expect(answered(['Content-Length', '5'])).toEqual(own)
+  expect(answered(['Connection', 'Content-Length, Via, Date', 'Content-Length', '5'])).toEqual(own)
+})
+
+test('a target that says its Date is left with it', () => {
+  expect(answered(['dAtE', 'today'])).toEqual(['dAtE', 'today', 'Via', '1.1 raftway'])
+})
+
+test('the answer that changes the protocol names it', () => {
+  const fields = fieldsOf(['Upgrade', 'websocket', 'Connection', 'Upgrade', 'X', '1'])
+  expect(listOf(rewriteUpgrade(fields, httpDate))).toEqual([
+    'X',
+    '1',
+    'Date',
+    MOMENT,
+    'Via',
+    '1.1 raftway',
+    'Connection',
+    'Upgrade',
+    'Upgrade',
+    'websocket',
+  ])
 })

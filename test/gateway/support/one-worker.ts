@@ -3,17 +3,20 @@ import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { withRevision } from '../../../shared/definitions/parse.ts'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
-import { Http1NodeListener } from '../../../gateway/listeners/http1-node.ts'
+import { Deadlines } from '../../../gateway/deadlines.ts'
+import { httpDate } from '../../../gateway/http-date.ts'
+import { Http1Listener } from '../../../gateway/listeners/http1.ts'
 import { makeSlots, SLOTS_PER_WORKER } from '../../../gateway/metrics/slots.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
+import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
+import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
 import { probeTarget } from '../../../gateway/upstream/probes.ts'
-import { UndiciConnections } from '../../../gateway/upstream/undici-connections.ts'
 
 /** What a worker thread is made of, in this thread: real sockets, and everything in reach of a test. */
 export type OneWorker = {
@@ -22,7 +25,7 @@ export type OneWorker = {
   readonly slots: Float64Array
   /** Access records that were handed over, a line each. */
   readonly records: readonly string[]
-  readonly connections: UndiciConnections
+  readonly connections: Http1Connections
   readonly upstreams: LiveUpstreams
   adopt(...definitions: readonly DefinitionInput[]): void
   remove(kind: 'Api' | 'Upstream', name: string): void
@@ -41,9 +44,10 @@ export async function startImpatientWorker(
   patience: { readonly idleMs?: number; readonly records?: RecordSettings },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
-  const connections = new UndiciConnections()
-  const random = new Random(1)
   const now = (): number => performance.now()
+  const deadlines = new Deadlines(now)
+  const connections = new Http1Connections(deadlines)
+  const random = new Random(1)
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
   const upstreams = new LiveUpstreams(connections, { random, now, watchTargets })
   const current = new CurrentTable()
@@ -71,12 +75,15 @@ export async function startImpatientWorker(
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)
   }
-  const parts = { current, upstreams, metrics, records, requestIds, random, now, after }
+  const tunnels = new Tunnels(current, deadlines)
+  const kept = { current, upstreams, tunnels, metrics, records, requestIds }
+  const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
-  const listener = new Http1NodeListener({
+  const listener = new Http1Listener({
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
+    deadlines,
     ...(patience.idleMs === undefined ? {} : { idleMs: patience.idleMs }),
   })
   let revision = 0
@@ -99,9 +106,11 @@ export async function startImpatientWorker(
     adopt,
     remove: (kind, name) => void adopter.adopt([], [{ kind, name }]),
     stop: async () => {
+      tunnels.drain()
       await listener.drain()
       upstreams.close()
       await connections.close()
+      deadlines.close()
     },
   }
 }

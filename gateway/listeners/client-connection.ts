@@ -1,0 +1,445 @@
+import type { Socket } from 'node:net'
+import {
+  CLIENT_DROPPED_BYTES_MAX,
+  CLIENT_HALF_CLOSED_MS,
+  CLIENT_HEAD_MS_MAX,
+  CLIENT_KEEP_ALIVE_MS,
+  CLIENT_LINGER_MS,
+  CLIENT_REQUESTS_PER_CONNECTION_MAX,
+} from '../../shared/limits.ts'
+import type { Deadline, Deadlines } from '../deadlines.ts'
+import type { ByteStream, ServeExchange } from '../exchange.ts'
+import { BODY, BodyReader } from '../http1/body-reader.ts'
+import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
+import { malformed, type Refusal } from '../http1/refusal.ts'
+import { RequestHead } from '../http1/request-head.ts'
+import { lengthLine, statusLine } from '../http1/serialise.ts'
+import { Outgoing } from '../outgoing.ts'
+import { errorReply, replyLines } from '../reply.ts'
+import { Http1Exchange } from './http1-exchange.ts'
+import { isRefusal, readTarget, type RequestTarget } from './request-target.ts'
+
+/** What connections of one listener share. */
+export type ConnectionParts = {
+  readonly serve: ServeExchange
+  /** An id for a request that never reached the pipeline. */
+  readonly nextRequestId: () => string
+  /** A request was refused before it became an exchange. */
+  readonly onRefused: (code: Refusal['code']) => void
+  readonly deadlines: Deadlines
+  /** How long a client may be silent while the gateway waits for it. */
+  readonly idleMs: number
+  readonly isTls: boolean
+  /** Whether connections are to close after their replies. */
+  readonly isDraining: () => boolean
+  readonly onClosed: (connection: ClientConnection) => void
+}
+
+/** `serving`: a request is under way. `lingering`: the last reply is out, and what still comes is dropped. */
+type Step = 'head' | 'serving' | 'lingering' | 'gone'
+
+const NO_CONNECT = malformed('CONNECT is not served here')
+const HEAD_TIMEOUT: Refusal = {
+  code: 'REQUEST_TIMEOUT',
+  message: 'the request head took too long',
+}
+
+/**
+ * One connection of a client, plain or TLS: requests one after another, each answered before the next is looked at. What a
+ * client sends ahead waits in at most one read, and then in its own system.
+ */
+export class ClientConnection {
+  readonly head = new RequestHead()
+  readonly outgoing: Outgoing
+  readonly clientAddress: string
+  readonly localPort: number
+  readonly isTls: boolean
+  readonly #parts: ConnectionParts
+  readonly #socket: Socket
+  readonly #reader = new HeadReader(this.head)
+  readonly #body = new BodyReader()
+  readonly #deadline: Deadline
+  #step: Step = 'head'
+  #exchange: Http1Exchange | null = null
+  #requests = 0
+  /** Bytes that wait: for a request before them, for somebody who wants the body, for a client to take its answers. */
+  #held: Buffer | null = null
+  #isConsuming = false
+  #isBodyWanted = false
+  #isBodyPaused = false
+  /** A reply said that the connection closes after it. */
+  #closes = false
+  #isHalfClosed = false
+  #isStalled = false
+  /** Bytes of a body after its reply that may still be dropped. */
+  #droppable = 0
+
+  constructor(socket: Socket, clientAddress: string, parts: ConnectionParts) {
+    this.#socket = socket
+    this.#parts = parts
+    this.clientAddress = clientAddress
+    this.localPort = socket.localPort ?? 0
+    this.isTls = parts.isTls
+    this.outgoing = new Outgoing(socket)
+    this.#deadline = parts.deadlines.create(this)
+    this.#deadline.set(CLIENT_HEAD_MS_MAX)
+    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    socket.on('drain', () => this.#onDrain())
+    socket.on('end', () => this.#onEnd())
+    // A broken connection is heard by `close`; without a listener an error would end the process.
+    socket.on('error', () => {})
+    socket.on('close', () => this.#onClose())
+  }
+
+  /** Whether nothing is under way, so that it may be closed without a loss. */
+  get isIdle(): boolean {
+    return this.#step === 'head' && !this.#reader.isPartial && this.#socket.writableLength === 0
+  }
+
+  /** Decides, before a reply's head goes out, whether the connection closes after it. */
+  closesAfter(mustClose: boolean): boolean {
+    this.#closes =
+      mustClose ||
+      this.#isHalfClosed ||
+      !this.head.isPersistent ||
+      this.#requests >= CLIENT_REQUESTS_PER_CONNECTION_MAX ||
+      this.#parts.isDraining()
+    return this.#closes
+  }
+
+  startBody(): void {
+    this.#isBodyWanted = true
+    this.#deadline.set(this.#parts.idleMs)
+    if (!this.#isConsuming) this.#goOn()
+  }
+
+  resumeBody(): void {
+    if (!this.#isBodyPaused) return
+    this.#isBodyPaused = false
+    this.#deadline.set(this.#parts.idleMs)
+    if (!this.#isConsuming) this.#goOn()
+  }
+
+  writePiece(bytes: Buffer, from: number, to: number, isChunked: boolean): boolean {
+    return this.#stalled(this.outgoing.piece(bytes, from, to, isChunked))
+  }
+
+  flush(): void {
+    if (this.outgoing.isPending) this.#stalled(this.outgoing.flush())
+  }
+
+  /** The reply is whole. The rest of a body is dropped, within a bound. */
+  onReplyEnd(): void {
+    this.outgoing.flush()
+    if (this.#step !== 'serving') return
+    if (this.#body.isDone) {
+      this.#complete()
+      return
+    }
+    const left = this.#body.bytesLeft
+    this.#droppable = CLIENT_DROPPED_BYTES_MAX
+    if (this.#closes || (left !== null && left > CLIENT_DROPPED_BYTES_MAX)) {
+      this.#linger()
+      return
+    }
+    this.#isBodyWanted = true
+    this.#isBodyPaused = false
+    this.#deadline.set(this.#parts.idleMs)
+    if (!this.#isConsuming) this.#goOn()
+  }
+
+  /** Gives the socket away, once the head of the answer is written. */
+  handOver(head: string): ByteStream {
+    const socket = this.#socket
+    this.outgoing.add(head)
+    this.outgoing.flush()
+    this.#step = 'gone'
+    this.#exchange = null
+    this.#deadline.remove()
+    socket.removeAllListeners('data')
+    socket.removeAllListeners('drain')
+    socket.removeAllListeners('end')
+    socket.pause()
+    const held = this.#held
+    this.#held = null
+    if (held !== null) socket.unshift(held)
+    return socket
+  }
+
+  /** Closes it with a reset, which nobody takes for the end of an answer. */
+  reset(): void {
+    this.#leave()
+    // A TLS session that is not closed in order says as much.
+    if (this.isTls || this.#socket.destroyed) this.#socket.destroy()
+    else this.#socket.resetAndDestroy()
+  }
+
+  /** Closes it at once. */
+  destroy(): void {
+    this.#leave()
+    this.#socket.destroy()
+  }
+
+  onDeadline(): void {
+    if (this.#step === 'head' && this.#reader.isPartial) {
+      this.#refuse(HEAD_TIMEOUT)
+      return
+    }
+    const exchange = this.#exchange
+    this.destroy()
+    exchange?.onGone()
+  }
+
+  #onData(bytes: Buffer): void {
+    if (this.#step === 'lingering') {
+      this.#drop(bytes.length)
+      return
+    }
+    const held = this.#held
+    this.#held = null
+    this.#consume(held === null ? bytes : Buffer.concat([held, bytes]))
+  }
+
+  /** Takes what waits, and then what comes. */
+  #goOn(): void {
+    const held = this.#held
+    this.#held = null
+    if (held !== null) this.#consume(held)
+    else if (this.#isBodyWanted) this.#exchange?.handler?.onBodyPause()
+    if (this.#held === null && this.#step !== 'gone' && this.#socket.isPaused()) {
+      this.#socket.resume()
+    }
+  }
+
+  #consume(bytes: Buffer): void {
+    const end = bytes.length
+    let at = 0
+    this.#isConsuming = true
+    while (at < end) {
+      const next = this.#step === 'head' ? this.#readHead(bytes, at) : this.#readBody(bytes, at)
+      if (next === MORE) break
+      at = next
+    }
+    this.#isConsuming = false
+    if (this.#step !== 'head' && this.#step !== 'serving') return
+    if (at < end) {
+      this.#held = bytes.subarray(at)
+      this.#socket.pause()
+    }
+    if (this.#isBodyWanted) this.#exchange?.handler?.onBodyPause()
+  }
+
+  /** Gives where to go on, or MORE when the rest has to wait. */
+  #readHead(bytes: Buffer, at: number): number {
+    // Who does not take its answers gets no more of them.
+    if (this.#socket.writableNeedDrain) return MORE
+    const wasPartial = this.#reader.isPartial
+    const next = this.#reader.read(bytes, at, bytes.length)
+    if (next === MORE) {
+      if (!wasPartial) this.#deadline.set(CLIENT_HEAD_MS_MAX)
+      return bytes.length
+    }
+    if (next === REFUSED) {
+      this.#refuse(this.head.refusal ?? NO_CONNECT)
+      return bytes.length
+    }
+    const target = this.#targetOf()
+    if (isRefusal(target)) {
+      this.#refuse(target)
+      return bytes.length
+    }
+    this.#begin(target)
+    return next
+  }
+
+  #targetOf(): RequestTarget | Refusal {
+    const { method, target, host } = this.head
+    if (method === 'CONNECT') return NO_CONNECT
+    if (target === '*' && method === 'OPTIONS') {
+      const read = readTarget('/', host ?? '')
+      return isRefusal(read) ? read : { ...read, path: '*' }
+    }
+    return readTarget(target, host ?? '')
+  }
+
+  #begin(target: RequestTarget): void {
+    this.#requests += 1
+    this.#step = 'serving'
+    this.#isBodyWanted = false
+    this.#isBodyPaused = false
+    this.#isStalled = false
+    this.#closes = false
+    const { bodyLength } = this.head
+    if (bodyLength === null) this.#body.beginChunks()
+    else this.#body.beginLength(bodyLength)
+    this.#deadline.clear()
+    const exchange = new Http1Exchange(this, target)
+    this.#exchange = exchange
+    this.#parts.serve(exchange)
+  }
+
+  #readBody(bytes: Buffer, from: number): number {
+    const body = this.#body
+    if (this.#step !== 'serving' || body.isDone || !this.#isBodyWanted || this.#isBodyPaused) {
+      return MORE
+    }
+    const exchange = this.#exchange
+    const event = body.next(bytes, from, bytes.length)
+    if (event === BODY.REFUSED) {
+      this.#refuseBody(body.refusal ?? NO_CONNECT)
+      return bytes.length
+    }
+    if (event === BODY.PIECE) this.#takePiece(exchange, bytes)
+    // The end is told in the same turn as the last byte, whatever comes behind it.
+    if (body.isDone && this.#step === 'serving') this.#takeEnd(exchange)
+    return body.at
+  }
+
+  #takePiece(exchange: Http1Exchange | null, bytes: Buffer): void {
+    const { start, end } = this.#body
+    const handler = exchange?.handler ?? null
+    if (handler === null) {
+      this.#droppable -= end - start
+      if (this.#droppable < 0) this.#linger()
+      return
+    }
+    this.#deadline.set(this.#parts.idleMs)
+    if (!handler.onBodyData(bytes, start, end) && exchange?.handler === handler) {
+      this.#isBodyPaused = true
+      this.#deadline.clear()
+    }
+  }
+
+  #takeEnd(exchange: Http1Exchange | null): void {
+    const handler = exchange?.handler ?? null
+    this.#isBodyWanted = false
+    if (handler === null) {
+      this.#complete()
+      return
+    }
+    this.#deadline.clear()
+    if (this.#isStalled) this.#deadline.set(this.#parts.idleMs)
+    handler.onBodyEnd(this.#body.trailers)
+  }
+
+  /** Request and reply are over. */
+  #complete(): void {
+    this.#exchange = null
+    if (this.#closes || this.#isHalfClosed || this.#parts.isDraining()) {
+      this.#linger()
+      return
+    }
+    this.#step = 'head'
+    this.#reader.reset()
+    this.#deadline.set(CLIENT_KEEP_ALIVE_MS)
+    if (!this.#isConsuming && (this.#held !== null || this.#socket.isPaused())) this.#goOn()
+  }
+
+  /** Closes this side, and reads on for a moment: a reset could take the last answer away from the client. */
+  #linger(): void {
+    if (this.#step === 'gone') return
+    this.#step = 'lingering'
+    this.#exchange = null
+    this.#held = null
+    this.#droppable = CLIENT_DROPPED_BYTES_MAX
+    this.#socket.end()
+    if (this.#isHalfClosed && this.#socket.writableLength === 0) {
+      this.#socket.destroySoon()
+      return
+    }
+    const isTaken = this.#socket.writableLength === 0
+    this.#deadline.set(isTaken ? CLIENT_LINGER_MS : this.#parts.idleMs)
+    this.#socket.resume()
+  }
+
+  #drop(size: number): void {
+    this.#droppable -= size
+    if (this.#droppable < 0 && this.#socket.writableLength === 0) this.destroy()
+  }
+
+  /** Answers bytes that are no request, and closes: what follows them cannot be trusted. */
+  #refuse(refusal: Refusal): void {
+    this.#parts.onRefused(refusal.code)
+    const reply = errorReply(refusal.code, refusal.message)
+    const lines = replyLines(reply, this.#parts.nextRequestId())
+    this.outgoing.add(
+      `${statusLine(reply.status)}${lengthLine(reply.body.length)}${lines}Connection: close\r\n\r\n`,
+    )
+    this.outgoing.piece(reply.body, 0, reply.body.length, false)
+    this.outgoing.flush()
+    this.#linger()
+  }
+
+  /** A body that is none: its request is given up, wherever it went, and answered if it was not yet. */
+  #refuseBody(refusal: Refusal): void {
+    const exchange = this.#exchange
+    const isAnswered = exchange?.isStarted ?? true
+    const hasHandler = exchange?.handler !== null
+    this.#exchange = null
+    if (isAnswered || !hasHandler) {
+      if (hasHandler) this.reset()
+      else this.#linger()
+    } else {
+      this.#refuse(refusal)
+    }
+    exchange?.onGone()
+  }
+
+  #stalled(isFree: boolean): boolean {
+    if (!isFree && !this.#isStalled) {
+      this.#isStalled = true
+      this.#deadline.set(this.#parts.idleMs)
+    } else if (isFree && this.#isHalfClosed) {
+      // As long as an answer flows, one that is gone is found out by writing.
+      this.#deadline.set(CLIENT_HALF_CLOSED_MS)
+    }
+    return isFree
+  }
+
+  #onDrain(): void {
+    if (this.#step === 'lingering') {
+      this.#deadline.set(CLIENT_LINGER_MS)
+      return
+    }
+    if (this.#isStalled) {
+      this.#isStalled = false
+      if (this.#isHalfClosed) this.#deadline.set(CLIENT_HALF_CLOSED_MS)
+      else if (!this.#isBodyWanted || this.#isBodyPaused) this.#deadline.clear()
+    }
+    if (this.#step === 'head') this.#goOn()
+    else this.#exchange?.handler?.onDrain()
+  }
+
+  /** The client has closed its side. */
+  #onEnd(): void {
+    this.#isHalfClosed = true
+    if (this.#step === 'lingering') {
+      if (this.#socket.writableLength === 0) this.destroy()
+      return
+    }
+    const exchange = this.#exchange
+    const isWaiting = this.#step === 'serving' && this.#body.isDone && exchange !== null
+    if (isWaiting) {
+      // It may wait for its answer, or be gone: the two look the same.
+      this.#deadline.set(CLIENT_HALF_CLOSED_MS)
+      return
+    }
+    if (this.#step === 'head' && this.#socket.writableLength > 0) this.#linger()
+    else this.destroy()
+    exchange?.onGone()
+  }
+
+  #onClose(): void {
+    const exchange = this.#exchange
+    this.#leave()
+    this.#parts.onClosed(this)
+    exchange?.onGone()
+  }
+
+  #leave(): void {
+    this.#step = 'gone'
+    this.#exchange = null
+    this.#held = null
+    this.#deadline.remove()
+  }
+}

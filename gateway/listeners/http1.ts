@@ -1,0 +1,113 @@
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import type { ErrorCode } from '../../shared/errors.ts'
+import {
+  CLIENT_CONNECTIONS_MAX,
+  CLIENT_CONNECTIONS_PER_ADDRESS_MAX,
+  CLIENT_IDLE_MS_MAX,
+} from '../../shared/limits.ts'
+import type { Deadlines } from '../deadlines.ts'
+import type { ServeExchange } from '../exchange.ts'
+import { ClientConnection, type ConnectionParts } from './client-connection.ts'
+
+/** What a listener asks of whoever owns it. */
+export type ListenerParts = {
+  readonly serve: ServeExchange
+  /** An id for a request that never reached the pipeline. */
+  readonly nextRequestId: () => string
+  /** A request was refused before it became an exchange. */
+  readonly onRefused: (code: ErrorCode) => void
+  readonly deadlines: Deadlines
+  /** How long a client may be silent while the gateway waits for it. Default CLIENT_IDLE_MS_MAX. */
+  readonly idleMs?: number
+  /** Connections at a time, of all clients and of one address. Defaults CLIENT_CONNECTIONS_MAX, …_PER_ADDRESS_MAX. */
+  readonly connectionsMax?: number
+  readonly connectionsPerAddressMax?: number
+}
+
+export type ListenAddress = {
+  readonly host: string
+  readonly port: number
+  /** Share the port with other workers. */
+  readonly isShared: boolean
+}
+
+/** HTTP/1.1 on plain sockets: connections in, exchanges out. Malformed heads are answered and never become exchanges. */
+export class Http1Listener {
+  readonly #server: Server
+  readonly #parts: ConnectionParts
+  readonly #connectionsMax: number
+  readonly #connectionsPerAddressMax: number
+  readonly #connections = new Set<ClientConnection>()
+  readonly #perAddress = new Map<string, number>()
+  #isDraining = false
+
+  constructor(parts: ListenerParts) {
+    this.#connectionsMax = parts.connectionsMax ?? CLIENT_CONNECTIONS_MAX
+    this.#connectionsPerAddressMax =
+      parts.connectionsPerAddressMax ?? CLIENT_CONNECTIONS_PER_ADDRESS_MAX
+    this.#parts = {
+      serve: parts.serve,
+      nextRequestId: parts.nextRequestId,
+      onRefused: parts.onRefused,
+      deadlines: parts.deadlines,
+      idleMs: parts.idleMs ?? CLIENT_IDLE_MS_MAX,
+      isTls: false,
+      isDraining: () => this.#isDraining,
+      onClosed: (connection) => this.#onClosed(connection),
+    }
+    // A client may close its side and still wait for its answer.
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#accept(socket)
+    })
+  }
+
+  /** Resolves with the port once connections are accepted. */
+  listen(address: ListenAddress): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject)
+      const { host, port, isShared } = address
+      this.#server.listen({ host, port, reusePort: isShared, backlog: 4_096 }, () => {
+        this.#server.off('error', reject)
+        const bound = this.#server.address() as AddressInfo // A TCP server has a TCP address.
+        resolve(bound.port)
+      })
+    })
+  }
+
+  /** Accepts no more; resolves when every connection is gone. Replies tell clients that theirs closes. */
+  drain(): Promise<void> {
+    this.#isDraining = true
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve())
+      for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+    })
+  }
+
+  #accept(socket: Socket): void {
+    const address = addressOf(socket)
+    const ofAddress = this.#perAddress.get(address) ?? 0
+    if (
+      this.#connections.size >= this.#connectionsMax ||
+      ofAddress >= this.#connectionsPerAddressMax
+    ) {
+      // Without an answer: to write one costs what the limit is there to save.
+      socket.destroy()
+      return
+    }
+    this.#perAddress.set(address, ofAddress + 1)
+    this.#connections.add(new ClientConnection(socket, address, this.#parts))
+  }
+
+  #onClosed(connection: ClientConnection): void {
+    this.#connections.delete(connection)
+    const left = (this.#perAddress.get(connection.clientAddress) ?? 1) - 1
+    if (left === 0) this.#perAddress.delete(connection.clientAddress)
+    else this.#perAddress.set(connection.clientAddress, left)
+  }
+}
+
+/** IPv4 in its own form. */
+function addressOf(socket: Socket): string {
+  const address = socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') ? address.slice(7) : address
+}

@@ -1,0 +1,173 @@
+import { CALLS_WAITING_PER_TARGET_MAX, CALL_WAIT_MS_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
+import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
+import type { Deadline, Deadlines } from '../deadlines.ts'
+import type { Http1Call } from './http1-call.ts'
+import { TargetConnection } from './target-connection.ts'
+import type { UpstreamFailure } from './upstream-connection.ts'
+
+/**
+ * The connections of this thread to one target: as many as the upstream allows, the one used last taken first, so that those
+ * that are not needed grow old together. Calls that find none wait in turn, within a bound and for a bounded time.
+ */
+export class TargetPool {
+  readonly target: CompiledTarget
+  readonly deadlines: Deadlines
+  readonly connectMs: number
+  readonly keepAliveMs: number
+  /** Left by the last TLS handshake, for the next one. */
+  session: Buffer | null = null
+  readonly #connectionsMax: number
+  readonly #onEmpty: () => void
+  readonly #deadline: Deadline
+  /** Unused connections, the freshest last. */
+  readonly #idle: TargetConnection[] = []
+  /** Every connection but those for a change of protocol, which are not shared. */
+  readonly #open = new Set<TargetConnection>()
+  /** Of these, the ones that do not stand yet. 0 ≤ connecting ≤ open. */
+  #connecting = 0
+  readonly #apart = new Set<TargetConnection>()
+  #waiting: Http1Call[] = []
+  #isClosing = false
+
+  constructor(
+    target: CompiledTarget,
+    upstream: CompiledUpstream,
+    parts: { readonly deadlines: Deadlines; readonly onEmpty: () => void },
+  ) {
+    this.target = target
+    this.deadlines = parts.deadlines
+    this.connectMs = upstream.connectMs
+    this.keepAliveMs = upstream.keepAliveMs
+    this.#connectionsMax = upstream.connectionsMax
+    this.#onEmpty = parts.onEmpty
+    this.#deadline = this.deadlines.create(this)
+  }
+
+  /** Sends a call on a connection that is free, or lets it wait for one. */
+  dispatch(call: Http1Call): void {
+    if (call.request.upgrade !== null) {
+      this.#apart.add(new TargetConnection(this, call))
+      return
+    }
+    for (let free = this.#idle.pop(); free !== undefined; free = this.#idle.pop()) {
+      if (!free.isUsable) continue
+      free.take(call)
+      return
+    }
+    // Those for whom a connection is being made are not counted.
+    if (this.#waiting.length - this.#connecting >= CALLS_WAITING_PER_TARGET_MAX) {
+      call.onError({ code: 'UPSTREAM_BUSY', detail: 'too many calls wait for the target' })
+      return
+    }
+    this.#wait(call)
+    this.#waiting.push(call)
+    this.#connect()
+  }
+
+  /** Sends a call again, before all others, after its connection was found closed. False: often enough. */
+  replay(call: Http1Call): boolean {
+    if (call.replays >= REPLAYS_MAX) return false
+    call.replays += 1
+    this.#wait(call)
+    this.#waiting.unshift(call)
+    this.#connect()
+    return true
+  }
+
+  /** A call that waits was given up. */
+  forget(call: Http1Call): void {
+    const at = this.#waiting.indexOf(call)
+    if (at !== -1) this.#waiting.splice(at, 1)
+  }
+
+  onConnected(connection: TargetConnection, forUpgrade: Http1Call | null): void {
+    if (forUpgrade === null) {
+      this.#connecting -= 1
+      this.onIdle(connection)
+    } else if (forUpgrade.isOver) {
+      connection.close()
+    } else {
+      connection.take(forUpgrade)
+    }
+  }
+
+  /** No connection came to stand: one call hears of it, the others go on trying. */
+  onConnectFailed(failure: UpstreamFailure, forUpgrade: Http1Call | null): void {
+    if (forUpgrade !== null) {
+      if (!forUpgrade.isOver) forUpgrade.onError(failure)
+      return
+    }
+    this.#connecting -= 1
+    const call = this.#waiting.shift()
+    call?.onError(failure)
+    this.#connect()
+    this.#checkEmpty()
+  }
+
+  /** A connection has nothing to do. */
+  onIdle(connection: TargetConnection): void {
+    const call = this.#waiting.shift()
+    if (call !== undefined) connection.take(call)
+    else if (this.#isClosing) connection.close()
+    else this.#idle.push(connection)
+  }
+
+  /** A connection is closed or was handed over. */
+  onGone(connection: TargetConnection): void {
+    this.#apart.delete(connection)
+    this.#open.delete(connection)
+    const at = this.#idle.lastIndexOf(connection)
+    if (at !== -1) this.#idle.splice(at, 1)
+    // The place that it leaves is for a call that waits.
+    this.#connect()
+    this.#checkEmpty()
+  }
+
+  onDeadline(): void {
+    const now = this.deadlines.now()
+    const limit = this.#waitMs()
+    for (;;) {
+      const first = this.#waiting[0]
+      if (first === undefined) break
+      const leftMs = first.waitingSince + limit - now
+      if (leftMs > 0) {
+        this.#deadline.set(leftMs)
+        break
+      }
+      this.#waiting.shift()
+      first.onError({ code: 'UPSTREAM_BUSY', detail: 'no connection became free in time' })
+    }
+    this.#checkEmpty()
+  }
+
+  /** Takes no further calls; those under way are finished. */
+  close(): void {
+    this.#isClosing = true
+    for (const connection of this.#idle.splice(0)) connection.close()
+    this.#checkEmpty()
+  }
+
+  #wait(call: Http1Call): void {
+    call.waitingSince = this.deadlines.now()
+    if (this.#waiting.length === 0) this.#deadline.set(this.#waitMs())
+  }
+
+  /** A connection that is being made has its own time, and what it fails with says more. */
+  #waitMs(): number {
+    return Math.max(CALL_WAIT_MS_MAX, 2 * this.connectMs)
+  }
+
+  #connect(): void {
+    while (this.#connecting < this.#waiting.length && this.#open.size < this.#connectionsMax) {
+      this.#connecting += 1
+      this.#open.add(new TargetConnection(this, null))
+    }
+  }
+
+  #checkEmpty(): void {
+    if (!this.#isClosing || this.#open.size > 0 || this.#apart.size > 0) return
+    if (this.#waiting.length > 0) return
+    this.#deadline.remove()
+    this.#onEmpty()
+  }
+}

@@ -10,6 +10,7 @@ import {
   URL_CHARS_MAX,
   WORKERS_MAX,
 } from '../shared/limits.ts'
+import { METRICS_LEVELS, type MetricsLevel } from './metrics/slots.ts'
 import { readRecordOptions, type RecordOptions, type RecordPlan } from './record-options.ts'
 
 /** What starts a gateway, as a command line or a test gives it. */
@@ -38,6 +39,8 @@ export type GatewayOptions = {
   readonly drainMs?: number
   /** `HOST:PORT` for TLS traffic; refused until the gateway can serve it. */
   readonly https?: string | null
+  /** What is counted. Default `full`. */
+  readonly metrics?: MetricsLevel
   /** Access records; default none. */
   readonly records?: RecordOptions
 }
@@ -60,6 +63,7 @@ export type GatewaySettings = {
   readonly labels: Readonly<Record<string, string>>
   readonly definitionsDir: string | null
   readonly drainMs: number
+  readonly metrics: MetricsLevel
   readonly records: RecordPlan | null
 }
 
@@ -83,6 +87,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     labels: readLabels(options.labels ?? {}, issues),
     definitionsDir: options.definitionsDir ?? null,
     drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
+    metrics: readMetricsLevel(options.metrics ?? 'full', issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),
   }
   if (options.https !== undefined && options.https !== null) {
@@ -165,6 +170,12 @@ function readLabels(
     issues.push({ path: `labels.${key}`, message })
   }
   return labels
+}
+
+function readMetricsLevel(level: MetricsLevel, issues: Issue[]): MetricsLevel {
+  if (METRICS_LEVELS.includes(level)) return level
+  issues.push({ path: 'metrics', message: `must be one of ${METRICS_LEVELS.join(', ')}` })
+  return 'full'
 }
 
 function readMs(path: string, ms: number, issues: Issue[]): number {

@@ -11,7 +11,6 @@ import type { Delta } from './config/mirror.ts'
 import { ServedConfig, type CheckText } from './config/served-config.ts'
 import { prometheusText } from './metrics/prometheus.ts'
 import { targetSeries } from './metrics/target-series.ts'
-import { sumSlots } from './metrics/slots.ts'
 import type { GatewaySettings } from './options.ts'
 import { RecordFile } from './record-file.ts'
 import { StatusServer } from './status-server.ts'
@@ -58,6 +57,7 @@ export class Supervisor {
       workers: settings.workers,
       address: settings.http,
       logger,
+      metricsLevel: settings.metrics,
       records:
         records === null || this.#records === null
           ? null
@@ -254,7 +254,7 @@ export class Supervisor {
 
   async #metricsText(): Promise<string> {
     const upstreams = await this.#pool.askTargets()
-    const counters = prometheusText(sumSlots(this.#pool.slots), {
+    const counters = prometheusText(this.#pool.metrics, {
       version: VERSION,
       revision: this.#applied?.revision ?? 0,
       swaps: this.#swaps,

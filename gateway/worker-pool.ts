@@ -2,7 +2,7 @@ import { RaftwayError } from '../shared/errors.ts'
 import { WORKER_RESTART_MS_MAX, WORKER_RESTART_MS_MIN } from '../shared/limits.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { WorkerChange } from './config/served-config.ts'
-import { makeSlots } from './metrics/slots.ts'
+import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { Address } from './options.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
@@ -15,6 +15,7 @@ export type PoolParts = {
   readonly workers: number
   readonly address: Address
   readonly logger: Logger
+  readonly metricsLevel: MetricsLevel
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
@@ -28,7 +29,7 @@ export type PoolParts = {
 
 /** The worker threads of a gateway: one port, one set of counters, one config. A thread that dies is replaced. */
 export class WorkerPool implements LinkHandler {
-  readonly slots: SharedArrayBuffer
+  readonly metrics: MetricsMemory
   readonly #parts: PoolParts
   #workers: number
   readonly #links = new Map<number, WorkerLink>()
@@ -50,7 +51,7 @@ export class WorkerPool implements LinkHandler {
   constructor(parts: PoolParts) {
     this.#parts = parts
     this.#workers = parts.workers
-    this.slots = makeSlots(parts.workers)
+    this.metrics = makeMetrics(parts.workers, parts.metricsLevel)
   }
 
   /** Workers that accept connections. */
@@ -189,7 +190,7 @@ export class WorkerPool implements LinkHandler {
 
   #spawn(index: number): WorkerLink {
     const link = new WorkerLink(
-      { index, slots: this.slots, records: this.#parts.records?.settings ?? null },
+      { index, metrics: this.metrics, records: this.#parts.records?.settings ?? null },
       this,
     )
     this.#links.set(index, link)

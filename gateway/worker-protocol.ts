@@ -1,5 +1,6 @@
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { DefinitionName } from './config/definition-text.ts'
+import type { MetricsMemory } from './metrics/slots.ts'
 import type { Address } from './options.ts'
 import type { RecordSettings } from './records/settings.ts'
 import type { UpstreamReport } from './upstream/report.ts'
@@ -8,7 +9,7 @@ import type { UpstreamReport } from './upstream/report.ts'
 export type WorkerStart = {
   /** Place of the worker among its siblings, and of its counters; 0 ≤ index. */
   readonly index: number
-  readonly slots: SharedArrayBuffer
+  readonly metrics: MetricsMemory
   /** Null: no access records. */
   readonly records: RecordSettings | null
 }

@@ -9,7 +9,6 @@ import { TableAdopter } from './config/table-adopter.ts'
 import { Deadlines } from './deadlines.ts'
 import { httpDate } from './http-date.ts'
 import { Http1Listener, type ListenAddress } from './listeners/http1.ts'
-import { slotsOf } from './metrics/slots.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { RecordBatch } from './records/record-batch.ts'
@@ -25,7 +24,7 @@ import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 /** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
 function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
-  const { index, slots, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
+  const { index, metrics: memory, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
   const deadlines = new Deadlines(now)
   const connections = new Http1Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
@@ -33,7 +32,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   const current = new CurrentTable()
   const tunnels = new Tunnels(current, deadlines)
   const adopter = new TableAdopter(current, upstreams)
-  const metrics = new WorkerMetrics(slotsOf(slots, index))
+  const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const live = { current, upstreams, tunnels, metrics, records, requestIds, random }
@@ -49,6 +48,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
     const puts =
       message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
     const quarantined = adopter.adopt(puts, message.deletes)
+    metrics.configChanged(now(), current)
     if (message.isPartial) return
     const routes = current.table.routeCount
     tell({ type: 'applied', applied: message.to, routes, quarantined })

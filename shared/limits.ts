@@ -321,6 +321,13 @@ export const KEEP_ALIVE_MS_DEFAULT = 60_000
 export const CONNECTIONS_PER_TARGET_DEFAULT = 256
 export const RETRIES_DEFAULT = 1
 export const DRAIN_MS_DEFAULT = 30_000
+/** Routes and upstreams that one worker counts by name; what comes beyond is counted together. */
+export const ROUTE_SERIES_MAX = 1_000
+export const UPSTREAM_SERIES_MAX = 500
+/** Room for the id of a route or the key of an upstream; a multiple of 8. */
+export const SERIES_NAME_BYTES_MAX = 80
+/** Least time between two looks for names that are no more. */
+export const SERIES_FORGET_MS = 1_000
 /** Longest text of one field of an access record; what is beyond it is cut off. */
 export const RECORD_TEXT_CHARS_MAX = 2_048
 /** Access records are handed over by this many characters, or after this time. */
@@ -466,4 +473,6 @@ assert(FRAME_BYTES_MAX > ENTRY_BYTES_MAX, 'a frame can hold the largest entry')
 assert(ENTRY_BYTES_MAX > API_BODY_BYTES_MAX, 'an entry can hold the largest body')
 assert(UNCOMMITTED_BYTES_MAX > ENTRY_BYTES_MAX, 'the largest entry can be proposed')
 assert(API_BODY_BYTES_MAX > DEFINITION_BYTES_MAX, 'a body can hold the largest definition')
+assert(SERIES_NAME_BYTES_MAX > NAME_CHARS_MAX + 'Upstream/'.length, 'a series can have any key')
+assert(SERIES_NAME_BYTES_MAX % 8 === 0, 'numbers lie where they can be read')
 assert(WATCH_SILENCE_MS_MAX > 2 * BOOKMARK_MS, 'one late bookmark does not end a watch')

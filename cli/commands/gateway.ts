@@ -71,6 +71,13 @@ export const GATEWAY_COMMANDS = [
         default: DRAIN_MS_DEFAULT,
         describe: 'how long a stop waits for requests under way',
       },
+      metrics: {
+        type: 'string',
+        choices: ['full', 'totals', 'off'],
+        default: 'full',
+        describe:
+          'what /metrics counts: routes and upstreams by name too (full), totals, or nothing',
+      },
       ...ACCESS_LOG_OPTIONS,
       ...LOG_OPTION,
     },
@@ -92,6 +99,7 @@ export const GATEWAY_COMMANDS = [
         labels: readLabels(args.label ?? []),
         definitionsDir,
         drainMs: args['drain-ms'],
+        metrics: args.metrics,
         records: readAccessLogOptions(args),
       }
       const { startGateway } = await import('../../gateway/main.ts')

@@ -1,4 +1,9 @@
-import { EMPTY_TABLE, type RoutingTable } from '../../shared/routing/table.ts'
+import {
+  EMPTY_TABLE,
+  hasRoute,
+  hasUpstream,
+  type RoutingTable,
+} from '../../shared/routing/table.ts'
 
 /** Holds the table that new requests use. */
 export class CurrentTable {
@@ -13,6 +18,16 @@ export class CurrentTable {
   /** Whether any config was ever adopted; an empty config is one. */
   get hasConfig(): boolean {
     return this.#hasConfig
+  }
+
+  /** Whether there is a route of this id now. */
+  hasRoute(id: string): boolean {
+    return hasRoute(this.#table, id)
+  }
+
+  /** Whether there is an upstream of this key now. */
+  hasUpstream(key: string): boolean {
+    return hasUpstream(this.#table, key)
   }
 
   /** The swap. Everything that can fail has already succeeded. */

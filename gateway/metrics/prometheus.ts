@@ -1,4 +1,6 @@
-import { DURATION_BUCKETS_MS, SLOT, UPSTREAM_ERRORS } from './slots.ts'
+import { Lines } from './lines.ts'
+import { seriesLines } from './series-text.ts'
+import { SLOT, sumSlots, UPSTREAM_ERRORS, type MetricsMemory } from './slots.ts'
 
 /** What the supervisor knows beside the workers' counters. */
 export type GatewayGauges = {
@@ -15,28 +17,22 @@ export type GatewayGauges = {
 }
 
 /** The text of `GET /metrics`: Prometheus exposition format 0.0.4. */
-export function prometheusText(slots: Float64Array, gauges: GatewayGauges): string {
+export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): string {
+  const slots = sumSlots(memory)
   const at = (slot: number): number => slots[slot] ?? 0
-  const lines: string[] = []
-  const family = (name: string, type: string, help: string): void => {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`)
-  }
-  const single = (name: string, type: string, help: string, value: number): void => {
-    family(name, type, help)
-    lines.push(`${name} ${value}`)
-  }
-
-  family('raftway_gateway_requests_total', 'counter', 'Requests by the class of their answer.')
-  for (let digit = 1; digit <= 5; digit++) {
-    lines.push(`raftway_gateway_requests_total{class="${digit}xx"} ${at(SLOT.statusClass + digit)}`)
-  }
-  lines.push(`raftway_gateway_requests_total{class="aborted"} ${at(SLOT.statusClass)}`)
-  family('raftway_gateway_upstream_errors_total', 'counter', 'Failed attempts by code.')
+  const lines = new Lines('raftway_gateway_')
+  lines.family('requests_total', 'counter', 'Requests by the class of their answer.')
+  lines.classes('requests_total', slots, SLOT.statusClass)
+  lines.family('upstream_errors_total', 'counter', 'Failed attempts by code.')
   UPSTREAM_ERRORS.forEach((code, i) => {
-    const value = at(SLOT.upstreamErrors + i)
-    lines.push(`raftway_gateway_upstream_errors_total{code="${code}"} ${value}`)
+    lines.value('upstream_errors_total', { code }, at(SLOT.upstreamErrors + i))
   })
-  durations(slots, lines)
+  const durations = 'From the head of a request to the end of its answer.'
+  lines.family('request_duration_seconds', 'histogram', durations)
+  lines.histogram('request_duration_seconds', slots, SLOT.duration)
+  const firstBytes = 'From asking a target to the head of its answer.'
+  lines.family('upstream_first_byte_seconds', 'histogram', firstBytes)
+  lines.histogram('upstream_first_byte_seconds', slots, SLOT.firstByte)
   const counters = [
     ['retries_total', 'Attempts after the first.', at(SLOT.retries)],
     ['refused_total', 'Malformed heads that never became requests.', at(SLOT.refused)],
@@ -51,8 +47,7 @@ export function prometheusText(slots: Float64Array, gauges: GatewayGauges): stri
     ['config_swaps_total', 'Routing tables taken into use.', gauges.swaps],
     ['worker_restarts_total', 'Workers that died and were replaced.', gauges.workerRestarts],
   ] as const
-  for (const [name, help, value] of counters)
-    single(`raftway_gateway_${name}`, 'counter', help, value)
+  for (const [name, help, value] of counters) lines.single(name, 'counter', help, value)
   const levels = [
     ['active_requests', 'Requests under way.', at(SLOT.active)],
     ['config_revision', 'Revision that every worker serves.', gauges.revision],
@@ -61,22 +56,9 @@ export function prometheusText(slots: Float64Array, gauges: GatewayGauges): stri
     ['quarantined', 'Definitions that cannot be used here.', gauges.quarantined],
     ['control_plane_connected', 'Whether a node is being watched.', gauges.isConnected ? 1 : 0],
   ] as const
-  for (const [name, help, value] of levels) single(`raftway_gateway_${name}`, 'gauge', help, value)
-  family('raftway_gateway_info', 'gauge', 'Always 1; the version is in the label.')
-  lines.push(`raftway_gateway_info{version="${gauges.version}"} 1`)
-  return `${lines.join('\n')}\n`
-}
-
-function durations(slots: Float64Array, lines: string[]): void {
-  const name = 'raftway_gateway_request_duration_seconds'
-  lines.push(`# HELP ${name} From the head of a request to the end of its answer.`)
-  lines.push(`# TYPE ${name} histogram`)
-  let count = 0
-  DURATION_BUCKETS_MS.forEach((bound, i) => {
-    count += slots[SLOT.durationBuckets + i] ?? 0
-    lines.push(`${name}_bucket{le="${bound / 1_000}"} ${count}`)
-  })
-  count += slots[SLOT.durationBuckets + DURATION_BUCKETS_MS.length] ?? 0
-  lines.push(`${name}_bucket{le="+Inf"} ${count}`)
-  lines.push(`${name}_sum ${(slots[SLOT.durationSumMs] ?? 0) / 1_000}`, `${name}_count ${count}`)
+  for (const [name, help, value] of levels) lines.single(name, 'gauge', help, value)
+  lines.family('info', 'gauge', 'Always 1; the version is in the label.')
+  lines.value('info', { version: gauges.version }, 1)
+  if (memory.level === 'full') seriesLines(memory, lines)
+  return lines.text()
 }

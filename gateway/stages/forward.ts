@@ -85,6 +85,9 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   onStart(status: number, fields: Fields, length: number | null): void {
     const { exchange, parts, attemptedAtMs } = this.#context
+    const firstByteMs = parts.now() - attemptedAtMs
+    this.#context.upstreamMs = firstByteMs
+    parts.metrics.upstreamAnswered(this.#compiled.key, status, firstByteMs)
     if (this.#isAnotherAskedFor(status)) {
       this.#call?.abort()
       this.#judge(false)
@@ -92,7 +95,6 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
       return
     }
     this.#stopWaiting()
-    this.#context.upstreamMs = parts.now() - attemptedAtMs
     this.#phase = 'answering'
     this.#context.status = status
     exchange.start(status, rewriteResponse(fields, parts.httpDate), length)
@@ -140,7 +142,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   onHedgeLost(hedge: Hedge, failure: UpstreamFailure): void {
     const { parts } = this.#context
-    parts.metrics.upstreamFailed(failure.code)
+    parts.metrics.upstreamFailed(this.#compiled.key, failure.code)
     if (isTargetsFault(failure)) this.#live.selector.failed(hedge.target, parts.now())
     callEnded(hedge.target.state)
     this.#hedge = null
@@ -226,7 +228,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   #attemptFailed(failure: UpstreamFailure, isTryTimeout: boolean): void {
     const { exchange, parts } = this.#context
-    parts.metrics.upstreamFailed(failure.code)
+    parts.metrics.upstreamFailed(this.#compiled.key, failure.code)
     if (isTargetsFault(failure)) this.#judge(false)
     if (this.#phase === 'answering') {
       this.#context.code = failure.code
@@ -292,7 +294,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#stopDeadline = null
     this.#call?.abort()
     this.#judge(false)
-    this.#context.parts.metrics.upstreamFailed(REQUEST_TIMEOUT.code)
+    this.#context.parts.metrics.upstreamFailed(this.#compiled.key, REQUEST_TIMEOUT.code)
     this.#fail(replyFor(REQUEST_TIMEOUT))
   }
 

@@ -1,5 +1,5 @@
 import { applyChanges } from './apply.ts'
-import { allUpstreams, upstreamAt, type RoutingTable } from './draft.ts'
+import { allUpstreams, apiOf, upstreamAt, type RoutingTable } from './draft.ts'
 import { EMPTY_HOSTS } from './host-index.ts'
 import { findRoute } from './match.ts'
 import type {
@@ -48,6 +48,18 @@ export function upstreamOf(table: RoutingTable, key: string): CompiledUpstream |
   const upstream = upstreamAt(table, key)
   if (upstream !== undefined) table.upstreamMemo.set(key, upstream)
   return upstream
+}
+
+/** Whether there is a route of this id. */
+export function hasRoute(table: RoutingTable, id: string): boolean {
+  const slash = id.lastIndexOf('/')
+  const routes = apiOf(table, id.slice(0, Math.max(0, slash)))?.routes
+  return routes !== undefined && Number(id.slice(slash + 1)) < routes.length
+}
+
+/** Whether there is an upstream of this key. */
+export function hasUpstream(table: RoutingTable, key: string): boolean {
+  return upstreamAt(table, key) !== undefined
 }
 
 /** Every upstream, named and inline, in order of the keys. */

@@ -209,6 +209,7 @@ test('a worker that dies is replaced, and never answers without a config', async
   await applied(gateway, 1)
   const workers = (): Worker[] => [...new Set(seen.mock.contexts as Worker[])]
   expect(workers()).toHaveLength(2)
+  await Promise.all(Array.from({ length: 40 }, () => ask(gateway, '/a')))
   await workers()[0]?.terminate()
   await until('one worker', async () => (await statusOf(gateway)).workers === 1)
   expect((await ask(gateway, '/a')).status).toBe(200)
@@ -221,6 +222,8 @@ test('a worker that dies is replaced, and never answers without a config', async
   expect(answers.map(({ status }) => status).filter((status) => status !== 200)).toEqual([])
   const metrics = await (await fetch(`http://127.0.0.1:${gateway.statusPort}/metrics`)).text()
   expect(metrics).toContain('raftway_gateway_worker_restarts_total 1')
+  // What was counted survives the worker and the swap.
+  expect(metrics).toContain('route_requests_total{api="a",route="a/0",class="2xx"} 41')
 })
 
 test('the status port tells of every target, over all workers and across changes', async () => {

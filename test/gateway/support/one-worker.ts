@@ -6,7 +6,7 @@ import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { Http1Listener } from '../../../gateway/listeners/http1.ts'
-import { makeSlots, SLOTS_PER_WORKER } from '../../../gateway/metrics/slots.ts'
+import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
@@ -52,8 +52,9 @@ export async function startImpatientWorker(
   const upstreams = new LiveUpstreams(connections, { random, now, watchTargets })
   const current = new CurrentTable()
   const adopter = new TableAdopter(current, upstreams)
-  const slots = new Float64Array(makeSlots(1), 0, SLOTS_PER_WORKER)
-  const metrics = new WorkerMetrics(slots)
+  const memory = makeMetrics(1, 'full')
+  const slots = slotsOf(memory, 0)
+  const metrics = new WorkerMetrics(memory, 0)
   const requestIds = new RequestIds()
   const lines: string[] = []
   const records =

@@ -63,6 +63,14 @@ export class Leadership {
     return this.#transfer !== null
   }
 
+  /**
+   * Whether whoever is known to lead is heard to lead. A learner never campaigns, and so never forgets a leader; and a
+   * member that led before is still heard, but no longer as one.
+   */
+  get hearsLeader(): boolean {
+    return this.#raw.hearsLeader
+  }
+
   leader(): NodeAddress | null {
     return this.#raw.leader === NO_NODE ? null : this.#address(this.#raw.leader)
   }

@@ -73,9 +73,9 @@ export class Whereabouts {
 
   #onTime(): void {
     if (this.#isBusy || this.#isStopped) return
-    const { clock, electionMs, logger } = this.#parts
+    const { clock, electionMs, leadership, logger } = this.#parts
     const nowMs = clock.monotonic()
-    if (this.#hearsLeader()) this.#leaderlessMs = null
+    if (leadership.hearsLeader) this.#leaderlessMs = null
     else this.#leaderlessMs ??= nowMs
     const isLost = this.#leaderlessMs !== null && nowMs - this.#leaderlessMs >= 2 * electionMs
     const own = this.#parts.state().members.get(this.#parts.self.id)
@@ -164,12 +164,6 @@ export class Whereabouts {
       ),
     )
     if (!this.#isStopped && answers.includes(false)) onRemoved()
-  }
-
-  /** A learner never campaigns, and so never forgets a leader: what counts is whether it is heard. */
-  #hearsLeader(): boolean {
-    const leader = this.#parts.leadership.leader()
-    return leader !== null && (leader.id === this.#parts.self.id || !this.#isSilent(leader.id))
   }
 
   #isSilent(id: NodeId): boolean {

@@ -80,6 +80,13 @@ export class RawNode {
     return this.#raft.leader
   }
 
+  /** Whether it leads, or has heard the leader that it knows, as a leader, within the shortest election timeout. */
+  get hearsLeader(): boolean {
+    const { role, leader, electionElapsed, options } = this.#raft
+    if (role === 'leader') return true
+    return leader !== NO_NODE && electionElapsed < options.electionTicks
+  }
+
   get term(): number {
     return this.#raft.term
   }

@@ -1,6 +1,6 @@
 // Cases of membership that random weather has found: each is the shortest way into it.
 import { expect, test } from 'vitest'
-import { calmWorld, followerOf, isolate, leaderOf, until } from './directed.ts'
+import { calmWorld, followerOf, isolate, leaderOf, put, until } from './directed.ts'
 import type { Machine } from './machine.ts'
 import type { World } from './world.ts'
 
@@ -29,8 +29,6 @@ test('a member that crashed after it had applied its own removal ends when it is
   world.standing(leaving).isLeaving = true
   // No call gets through that could tell it.
   world.network.weather.breakPercent = 100
-  // No call gets through that could tell it.
-  world.network.weather.breakPercent = 100
   leader.node?.removeMember(leaving.name).catch(() => {})
   await until(world, 'it has applied its removal', () => {
     const members = leaving.node?.status().members ?? []
@@ -46,21 +44,86 @@ test('a member that crashed after it had applied its own removal ends when it is
   expect(world.standing(leaving).isGone).toBe(true)
 })
 
-test('a learner that moved finds a leader that moved as well', async () => {
+test('a learner that has heard a leader does not wait for it where nobody is any more', async () => {
   const world = await calmWorld(3)
   const moving = await learner(world)
   const leader = leaderOf(world)
+  const founders = world.machines.filter((machine) => machine !== moving)
   move(moving)
-  move(leader)
-  await until(world, 'the others lead', () => world.leader !== null && world.leader !== moving)
+  world.network.heal()
+  await until(world, 'it hears the leader', () => moving.node?.status().leader === leader.name)
+  isolate(world, moving)
+  // The log does not say yet where it is, and who knew it by its own word is gone.
+  const inLog = leader.node?.status().members.find(({ name }) => name === moving.name)
+  expect(inLog).toMatchObject({ role: 'learner', peer: `${moving.name}:7401` })
+  for (const founder of founders) move(founder)
+  await until(world, 'the others lead', () => world.leader !== null)
   await world.pass(1_000)
+  expect(moving.node?.status().leader).toBe(leader.name)
   world.network.heal()
   await until(world, 'it is where the leader is', () => {
     const { leader: now } = world
     const own = now?.node?.status().members.find(({ name }) => name === moving.name)
-    return (
-      now !== null && own?.peer === moving.peer && moving.node?.state.hash === now.node?.state.hash
-    )
+    return own?.peer === moving.peer && moving.node?.state.hash === now?.node?.state.hash
   })
-  expect(moving.node?.state.hash).toBe(leaderOf(world).node?.state.hash)
+})
+
+test('a learner that hears who led before finds a leader that it has never heard of', async () => {
+  const world = await calmWorld(3)
+  const moving = await learner(world)
+  const leader = leaderOf(world)
+  move(moving)
+  world.network.heal()
+  await until(world, 'it hears the leader', () => moving.node?.status().leader === leader.name)
+  isolate(world, moving)
+  // What it has said of its new address is lost with the processes that heard it.
+  for (const machine of world.machines) {
+    if (machine === moving) continue
+    machine.crash('process')
+    machine.start()
+  }
+  await until(world, 'there is a leader again', () => world.leader !== null)
+  const later = world.addMachine()
+  later.start()
+  await until(world, 'the newcomer votes', () =>
+    (leaderOf(world).node?.status().members ?? []).some(
+      ({ name, role }) => name === later.name && role === 'voter',
+    ),
+  )
+  leaderOf(world)
+    .node?.transferLeadership(later.name)
+    .catch(() => {})
+  await until(world, 'the newcomer leads', () => world.leader === later)
+  expect(moving.node?.status().members.some(({ name }) => name === later.name)).toBe(false)
+  world.network.heal()
+  await until(world, 'it has what the leader has', () => {
+    const own = later.node?.status().members.find(({ name }) => name === moving.name)
+    return own?.peer === moving.peer && own.role === 'voter'
+  })
+})
+
+test('a voter that never got its invitation gets it from a member that does not lead', async () => {
+  const world = await calmWorld(3)
+  const leader = leaderOf(world)
+  const others = world.machines.filter((machine) => machine !== leader)
+  const joining = world.addMachine()
+  joining.start()
+  const roleBy = ({ node }: Machine) =>
+    node?.status().members.find(({ name }) => name === joining.name)?.role
+  const before = leader.store?.log.lastIndex() ?? 0
+  await until(world, 'it is being taken in', () => leader.store?.log.lastIndex() !== before)
+  // Whatever is answered from now on is lost.
+  for (const { name } of [leader, ...others]) world.network.cut(name, joining.name, 'drop')
+  await until(world, 'it is a learner', () => roleBy(leader) === 'learner')
+  await world.pass(20)
+  leader.node?.promoteMember(joining.name).catch(() => {})
+  await until(world, 'all know of its vote', () =>
+    [leader, ...others].every((one) => roleBy(one) === 'voter'),
+  )
+  expect(joining.store?.identity).toBeNull()
+  leader.crash('power')
+  world.network.heal()
+  // Two voters of four are no majority.
+  await until(world, 'the rest has a leader with it', () => world.leader !== null)
+  expect((await put(world, 'after')).status).toBe(200)
 })

@@ -124,7 +124,7 @@ export class Applier {
   }
 
   #applyEntry(entry: Entry): readonly AppliedRecord[] | Promise<readonly AppliedRecord[]> {
-    if (entry.type !== 'normal') return this.#applyMembership(decodeConfChange(entry))
+    if (entry.type !== 'normal') return this.#applyMembership(entry)
     if (entry.data.length === 0) return []
     const command = this.#decode(entry)
     const level = this.#levelOf(command)
@@ -183,7 +183,9 @@ export class Applier {
     return used.length === 0 ? records : [...used, ...records]
   }
 
-  #applyMembership(change: ConfChange): readonly AppliedRecord[] {
+  #applyMembership(entry: Entry): readonly AppliedRecord[] {
+    const { index } = entry
+    const change = decodeConfChange(entry)
     const context = decodeMemberContext(change.context)
     const records: AppliedRecord[] = []
     const before = membersOf(this.#confState)
@@ -199,7 +201,7 @@ export class Applier {
       this.#state.removeMember(id)
       records.push({ type: 'member-removed', id })
     }
-    this.#logger.info({ audit: true, confState: this.#confState }, 'membership changed')
+    this.#logger.info({ audit: true, index, confState: this.#confState }, 'membership changed')
     this.#hooks.onMembership(context?.request ?? null)
     return records
   }

@@ -12,8 +12,16 @@ export async function calmWorld(
   machines: number,
   more: Partial<Pick<Profile, 'retention' | 'bounds'>> = {},
 ): Promise<World> {
-  const { retention, bounds } = { ...profileOf(0), ...more }
-  const world = new World({ seed: 1, machines, retention, bounds, workMs: 0, onLine: null })
+  const { retention, bounds, release } = { ...profileOf(0), ...more }
+  const world = new World({
+    seed: 1,
+    machines,
+    retention,
+    bounds,
+    workMs: 0,
+    release,
+    onLine: null,
+  })
   for (const machine of world.machines) machine.start()
   await until(world, 'a leader', () => world.leader !== null)
   await world.pass(200)

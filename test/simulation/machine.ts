@@ -7,10 +7,11 @@ import { LateNode } from '../../control-plane/node/late-node.ts'
 import { Node } from '../../control-plane/node/node.ts'
 import { PeerSwitch } from '../../control-plane/node/peer-switch.ts'
 import { assertNotRemoved } from '../../control-plane/node/removal.ts'
-import type { Message, NodeAddress, NodeId } from '../../control-plane/ports.ts'
+import type { ConfState, Message, NodeAddress, NodeId } from '../../control-plane/ports.ts'
 import { NodeStore } from '../../control-plane/storage/node-store.ts'
 import type { Retention } from '../../control-plane/storage/retention.ts'
 import { describeError, isRaftwayError } from '../../shared/errors.ts'
+import type { Release } from '../../shared/features.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Random } from '../../shared/random.ts'
 import { Life, MachineTime } from './life.ts'
@@ -54,6 +55,8 @@ export type Witness = {
   onExit(machine: Machine, error: unknown): void
   /** Something in the log says that stored data is damaged. */
   onDamage(machine: Machine): void
+  /** The audit log says that a membership is in force from an index on; the disk may say so later. */
+  onMembership(index: number, confState: ConfState): void
   diskWitness(machine: Machine): DiskWitness
 }
 
@@ -83,6 +86,8 @@ export class Machine {
   readonly diskWeather: DiskWeather = { syncMsMax: 1, isFull: false, pageItemsMax: 8 }
   peer: string
   api: string
+  /** What its next process is; exchanged only between two processes. */
+  release: Release
   /** Crash at this step of the next writes, after so many; null for not. */
   armed: { readonly step: DiskStep; left: number; readonly crash: 'process' | 'power' } | null =
     null
@@ -93,19 +98,26 @@ export class Machine {
 
   constructor(
     world: Surroundings,
-    parts: { readonly name: string; readonly id: NodeId; readonly beginning: Beginning },
+    parts: {
+      readonly name: string
+      readonly id: NodeId
+      readonly beginning: Beginning
+      readonly release: Release
+    },
   ) {
     this.#world = world
     this.name = parts.name
     this.id = parts.id
     this.#beginning = parts.beginning
+    this.release = parts.release
     this.peer = `${parts.name}:7401`
     this.api = `http://${parts.name}:7400`
     this.time = new MachineTime(world.timeline)
   }
 
   get address(): NodeAddress {
-    return { id: this.id, name: this.name, api: this.api, peer: this.peer }
+    const { id, name, api, peer, release } = this
+    return { id, name, api, peer, release }
   }
 
   get isUp(): boolean {
@@ -240,6 +252,7 @@ export class Machine {
       clock: life,
       retention,
       makeNodeId: () => this.id,
+      release: this.release,
     })
     await assertNotRemoved(store.notes)
     const responder = new FormingResponder({ self: () => this.address, notes: store.notes, logger })
@@ -326,6 +339,8 @@ export class Machine {
       const why = error === null ? '' : ` (${describeError(error)})`
       timeline.note(`${this.name} ${level}: ${message}${why}`)
       if (isRaftwayError(error, 'STORAGE_CORRUPT')) witness.onDamage(this)
+      if ('confState' in fields && 'index' in fields)
+        witness.onMembership(Number(fields.index), fields.confState as ConfState)
     }
     return { debug() {}, info: hear('info'), warn: hear('warn'), error: hear('error') }
   }

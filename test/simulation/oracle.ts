@@ -1,8 +1,9 @@
 import type { AppliedChange, Message } from '../../control-plane/ports.ts'
 import type { Node } from '../../control-plane/node/node.ts'
-import type { EntryId, NodeId } from '../../control-plane/raft/messages.ts'
+import type { ConfState, EntryId, NodeId } from '../../control-plane/raft/messages.ts'
 import { definitionKey, type DefinitionChange } from '../../shared/changes.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
+import { LEAST_LEVEL, levelOf } from '../../shared/features.ts'
 import type { Machine } from './machine.ts'
 import { Shadow, type SeenEntry, type SeenMark } from './shadow-log.ts'
 
@@ -240,6 +241,9 @@ export class Oracle {
     this.#marks.set(appliedIndex, known)
     this.expectEqual(text, known, `state at index ${appliedIndex} of ${machine.name}`)
     if (!mark.isInForce) return
+    const { featureLevel = LEAST_LEVEL } = mark
+    if (featureLevel > levelOf(machine))
+      this.fail(`${machine.name} is given what its program does not know: level ${featureLevel}`)
     const from = this.#checkedTo.get(machine.id) ?? 0
     for (let index = Math.max(from, written.base.index) + 1; index <= appliedIndex; index++) {
       const entry = written.entry(index)
@@ -250,12 +254,16 @@ export class Oracle {
         this.fail(`state-machine safety: ${machine.name} applied another entry at ${index}`)
     }
     this.#checkedTo.set(machine.id, Math.max(from, appliedIndex))
+    this.onMembership(appliedIndex, confState)
+  }
+
+  /** Somebody has applied a membership; what is applied from then on may have been committed by it. */
+  onMembership(index: number, { voters, votersOutgoing: outgoing }: ConfState): void {
     const newest = this.#memberships[0]
-    if (newest !== undefined && newest.index >= appliedIndex) return
-    const { voters, votersOutgoing: outgoing } = confState
+    if (newest !== undefined && newest.index >= index) return
     if (JSON.stringify([newest?.voters, newest?.outgoing]) === JSON.stringify([voters, outgoing]))
       return
-    this.#memberships.unshift({ index: appliedIndex, voters, outgoing })
+    this.#memberships.unshift({ index, voters, outgoing })
     this.#memberships = this.#memberships.slice(0, RECENT_MEMBERSHIPS)
   }
 

@@ -1,3 +1,4 @@
+import { LEAST_LEVEL, OWN_RELEASE, type Release } from '../../shared/features.ts'
 import { DEFAULT_RETENTION, type Retention } from '../../control-plane/storage/retention.ts'
 import type { ApiBounds } from '../../control-plane/api/context.ts'
 
@@ -24,6 +25,8 @@ export type Faults = {
   /** Joins, promotions, removals, new addresses. */
   readonly membership: number
   readonly transfer: number
+  /** A machine goes on with the newest program. */
+  readonly upgrade: number
   readonly watchers: number
 }
 
@@ -46,6 +49,8 @@ export type Profile = {
   readonly retention: Retention
   readonly bounds: Partial<ApiBounds>
   readonly workMs: number
+  /** What every machine runs at first. */
+  readonly release: Release
 }
 
 /** Little is kept, so that logs, history and watches meet the end of what is kept all the time. */
@@ -69,6 +74,9 @@ const TIGHT: Partial<ApiBounds> = {
   replayRevisions: 3,
 }
 
+/** A program that knows the least. */
+const OLD_RELEASE: Release = { version: '0.0.1', featureLevel: LEAST_LEVEL }
+
 const BASE: Profile = {
   name: 'base',
   machines: 3,
@@ -86,6 +94,7 @@ const BASE: Profile = {
   retention: SHORT,
   bounds: TIGHT,
   workMs: 0,
+  release: OWN_RELEASE,
 }
 
 /** Every run has one of these, by its seed. */
@@ -137,7 +146,16 @@ export const PROFILES: readonly Profile[] = [
     name: 'membership',
     stormMs: 6_000,
     retention: { ...SHORT, logEntries: 12 },
-    faults: { membership: 8, transfer: 1, killProcess: 1, cut: 1, heal: 2, failPower: 1 },
+    release: OLD_RELEASE,
+    faults: {
+      membership: 8,
+      upgrade: 4,
+      transfer: 1,
+      killProcess: 1,
+      cut: 1,
+      heal: 2,
+      failPower: 1,
+    },
   },
   {
     ...BASE,
@@ -164,6 +182,7 @@ export const PROFILES: readonly Profile[] = [
     breakPercent: 3,
     delayMsMax: 6,
     syncMsMax: 6,
+    release: OLD_RELEASE,
     faultMsMax: 200,
     faults: {
       cut: 3,
@@ -180,6 +199,7 @@ export const PROFILES: readonly Profile[] = [
       fullDisk: 1,
       rot: 1,
       membership: 3,
+      upgrade: 2,
       transfer: 2,
       watchers: 2,
     },

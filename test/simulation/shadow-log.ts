@@ -17,6 +17,7 @@ export type SeenMark = {
   readonly revision: number
   readonly hash: string
   readonly confState: ConfState
+  readonly featureLevel?: number
   /** Whether it is of the state in force, and not of one that is being staged. */
   readonly isInForce: boolean
 }

@@ -69,8 +69,8 @@ class Run {
 
   constructor(seed: number, profile: Profile, { onLine, onOperation }: Listeners) {
     this.#profile = profile
-    const { machines, retention, bounds, workMs } = profile
-    this.world = new World({ seed, machines, retention, bounds, workMs, onLine })
+    const { machines, retention, bounds, workMs, release } = profile
+    this.world = new World({ seed, machines, retention, bounds, workMs, release, onLine })
     const { timeline, network, oracle } = this.world
     this.recorder = new HistoryRecorder(() => timeline.nowMs, onOperation)
     const around = { timeline, network, oracle, machines: () => this.world.machines }

@@ -1,3 +1,4 @@
+import { OWN_RELEASE } from '../../shared/features.ts'
 import type { Faults, Profile } from './profiles.ts'
 import type { Machine } from './machine.ts'
 import { DISK_STEPS } from './virtual-disk.ts'
@@ -56,7 +57,9 @@ export class Weather {
       machine.diskWeather.syncMsMax = 2
       machine.time.drift(1)
       machine.life?.resume()
-      if (!machine.isUp) this.#world.restart(machine)
+      // Whoever is too old to be taken in waits for a newer program.
+      if (machine.node === null) this.#upgrade(machine)
+      else if (!machine.isUp) this.#world.restart(machine)
     }
     for (const watcher of this.#watchers) {
       Object.assign(watcher.habits, { readMsMax: 2, breaksOfThousand: 0, forgetsPercent: 0 })
@@ -116,6 +119,8 @@ export class Weather {
         return this.#rot(machine)
       case 'membership':
         return this.#changeMembership(machine)
+      case 'upgrade':
+        return this.#upgrade(this.#pick(this.#world.machines.filter(isOld)) ?? machine)
       case 'transfer':
         return this.#transfer(machine)
       case 'watchers':
@@ -276,6 +281,14 @@ export class Weather {
     this.#world.restart(machine)
   }
 
+  /** A machine goes on with the newest program. */
+  #upgrade(machine: Machine): void {
+    this.#note(`${machine.name} is to be upgraded`)
+    machine.crash('process')
+    machine.release = OWN_RELEASE
+    this.#world.restart(machine)
+  }
+
   #remove(name: string): void {
     const { leader, machines } = this.#world
     const machine = machines.find((each) => each.name === name)
@@ -333,4 +346,8 @@ export class Weather {
   #pick<T>(items: readonly T[]): T | undefined {
     return items[this.#world.random.below(Math.max(1, items.length))]
   }
+}
+
+function isOld({ release }: Machine): boolean {
+  return release !== OWN_RELEASE
 }

@@ -4,6 +4,7 @@ import type { ForwardedRequest } from '../../control-plane/api/forward.ts'
 import type { Node } from '../../control-plane/node/node.ts'
 import type { Retention } from '../../control-plane/storage/retention.ts'
 import { describeError, isRaftwayError } from '../../shared/errors.ts'
+import { OWN_RELEASE, type Release } from '../../shared/features.ts'
 import { FORWARD_MS_MAX } from '../../shared/limits.ts'
 import { Random } from '../../shared/random.ts'
 import type { Life } from './life.ts'
@@ -33,6 +34,8 @@ export type WorldOptions = {
   readonly retention: Retention
   readonly bounds: Partial<ApiBounds>
   readonly workMs: number
+  /** What founders run. */
+  readonly release: Release
   readonly onLine: ((line: string) => void) | null
 }
 
@@ -52,6 +55,7 @@ export class World implements Surroundings {
   readonly bounds: Partial<ApiBounds>
   readonly workMs: number
   readonly witness: Witness
+  readonly #release: Release
   readonly #machines: Machine[] = []
   readonly #standings = new Map<Machine, Standing>()
   #names = 0
@@ -64,6 +68,7 @@ export class World implements Surroundings {
     this.retention = options.retention
     this.bounds = options.bounds
     this.workMs = options.workMs
+    this.#release = options.release
     this.witness = this.#makeWitness()
     this.#found(options.machines)
   }
@@ -86,9 +91,11 @@ export class World implements Surroundings {
     return known
   }
 
-  /** Adds a machine with an empty disk, which looks for the cluster. */
+  /** Adds a machine with an empty disk, which looks for the cluster: what founders ran, or the newest program. */
   addMachine(): Machine {
-    return this.#make({ type: 'join', peers: this.seeds(), replaces: null })
+    const added = this.#make({ type: 'join', peers: this.seeds(), replaces: null })
+    if (this.random.below(2) === 0) added.release = OWN_RELEASE
+    return added
   }
 
   /** A machine whose disk is lost comes back with an empty one, under its name, and asks for its place. */
@@ -163,7 +170,7 @@ export class World implements Surroundings {
   #make(beginning: Beginning, given?: string): Machine {
     const id = ++this.#names
     const name = given ?? `n${id}`
-    const machine = new Machine(this, { name, id, beginning })
+    const machine = new Machine(this, { name, id, beginning, release: this.#release })
     this.#machines.push(machine)
     this.#standings.set(machine, {
       isRotten: false,
@@ -181,6 +188,7 @@ export class World implements Surroundings {
       onStart: (machine: Machine, node: Node) => oracle.onStart(machine, node),
       onExit: (machine, error) => this.#onExit(machine, error),
       onDamage: (machine) => this.#onDamage(machine),
+      onMembership: (index, confState) => oracle.onMembership(index, confState),
       diskWitness: (machine) => {
         oracle.onBoot(machine)
         return {

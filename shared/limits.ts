@@ -171,9 +171,10 @@ export const SNAPSHOT_CHUNK_BYTES = 256 * KIB
 export const SNAPSHOT_RECORD_BYTES_MAX = 32 * MIB
 /** Between two rounds of definition files: each of their syncs delays those of the log, on the same disk. */
 export const DEFINITION_FILES_PAUSE_MS = 250
-/** While changes keep coming, the files rest so many times as long as their last round took. */
-export const DEFINITION_FILES_REST = 50
-export const DEFINITION_FILES_REST_MS_MAX = 30_000
+/** While changes keep coming, the files rest after each of them so many times as long as it took. */
+export const DEFINITION_FILES_REST = 100
+/** The rests of one round last no longer than this all together. */
+export const DEFINITION_FILES_REST_MS_MAX = 120_000
 export const DEFINITION_FILES_RETRY_MS_MIN = 100
 export const DEFINITION_FILES_RETRY_MS_MAX = 10_000
 /** Chunks of an arriving snapshot that may wait for the disk before its link is paused. */

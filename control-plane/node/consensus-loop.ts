@@ -55,9 +55,9 @@ export class ConsensusLoop {
   #applies: MessageOf<'storage-apply'>[] = []
   #appending: Promise<void> | null = null
   #applying: Promise<void> | null = null
-  /** What was applied, on its way to the disk; null when all of it is there. */
+  /** Applied in memory, and not yet in the hands of the store. */
+  #applied: { readonly message: MessageOf<'storage-apply'>; readonly batch: AppliedBatch }[] = []
   #writing: Promise<void> | null = null
-  #writes = 0
   /** What the disk holds of term and vote: a newer commit alone waits for the next batch that syncs anyway. */
   #durable: HardState
   #newest: HardState
@@ -94,7 +94,7 @@ export class ConsensusLoop {
     await this.#settled()
   }
 
-  /** Runs `work` while nothing is being applied or written: what commits meanwhile waits for it. */
+  /** Runs `work` while nothing is being applied: what commits meanwhile waits for it. */
   async whileNothingIsApplied(work: () => Promise<void>): Promise<void> {
     await this.#settled()
     const done = work()
@@ -102,7 +102,7 @@ export class ConsensusLoop {
     await done
   }
 
-  /** Resolves when what is being applied is on disk, and nothing further is. */
+  /** Resolves when nothing is being applied, and the store has all that was. */
   async #settled(): Promise<void> {
     for (;;) {
       const busy = this.#applying ?? this.#writing
@@ -211,10 +211,11 @@ export class ConsensusLoop {
   async #applyAll(): Promise<void> {
     try {
       while (this.#applies.length > 0 && !this.#isStopped) {
-        const messages = this.#applies.splice(0)
-        const batches: AppliedBatch[] = []
-        for (const { entries } of messages) batches.push(await this.#hooks.onCommitted(entries))
-        this.#writing = this.#write(messages, batches)
+        for (const message of this.#applies.splice(0)) {
+          const batch = await this.#hooks.onCommitted(message.entries)
+          this.#applied.push({ message, batch })
+        }
+        this.#writing ??= this.#writeApplied()
       }
     } catch (error) {
       this.#fail(error)
@@ -223,23 +224,23 @@ export class ConsensusLoop {
     }
   }
 
-  /** In the order of the calls. Never rejects: a failure ends the loop. */
-  async #write(
-    messages: readonly MessageOf<'storage-apply'>[],
-    batches: readonly AppliedBatch[],
-  ): Promise<void> {
-    const turn = ++this.#writes
+  /** Hands what was applied to the store as soon as there is room. Never rejects: a failure ends the loop. */
+  async #writeApplied(): Promise<void> {
     try {
-      await this.#writing
-      await this.#hooks.untilRoom()
-      if (this.#isStopped) return
-      // The disk is waited for once, and for all together.
-      await Promise.all(batches.map((batch) => this.#store.apply(batch)))
-      for (const { responses } of messages) this.#deliver(responses)
+      while (this.#applied.length > 0) {
+        await this.#hooks.untilRoom()
+        if (this.#isStopped) break
+        for (const { message, batch } of this.#applied.splice(0)) {
+          void this.#store.apply(batch).then(
+            () => this.#deliver(message.responses),
+            (error: unknown) => this.#fail(error),
+          )
+        }
+      }
     } catch (error) {
       this.#fail(error)
     } finally {
-      if (turn === this.#writes) this.#writing = null
+      this.#writing = null
     }
   }
 

@@ -40,14 +40,23 @@ export async function compareDirectory(
   return changes
 }
 
-/** Writes, replaces and removes files, each whole or not at all, and makes that durable. */
-export async function writeFiles(dir: string, changes: FileChanges): Promise<void> {
+/**
+ * Writes, replaces and removes files, each whole or not at all, and makes that durable. After each it waits for
+ * `rest`, which is told how long the file took.
+ */
+export async function writeFiles(
+  dir: string,
+  changes: FileChanges,
+  rest: (tookMs: number) => Promise<void>,
+): Promise<void> {
   const folders = new Set<string>()
   for (const path of changes.keys()) folders.add(join(dir, dirname(path)))
   for (const folder of folders) await mkdir(folder, { recursive: true })
   await inParallel(changes, async ([path, definition]) => {
+    const beganMs = performance.now()
     if (definition === null) await rm(join(dir, path), { recursive: true, force: true })
     else await replaceFile(join(dir, path), fileText(definition))
+    await rest(performance.now() - beganMs)
   })
   for (const folder of folders) await syncFolder(folder)
 }

@@ -51,8 +51,8 @@ export class DefinitionFiles {
   #isClosed = false
   #stops: readonly (() => void)[] = []
   #waiting: Waiting[] = []
-  /** Ends a pause early. */
-  #wake: () => void = () => {}
+  /** Each ends a pause early. */
+  readonly #pauses = new Set<() => void>()
 
   constructor(dir: string, logger: Logger, space: DiskRoom) {
     this.#dir = dir
@@ -86,7 +86,7 @@ export class DefinitionFiles {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const stop of this.#stops) stop()
-    this.#wake()
+    for (const end of this.#pauses) end()
     await this.#running
     for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
@@ -108,12 +108,11 @@ export class DefinitionFiles {
     // A turn later, so that changes which come together are written together.
     await Promise.resolve()
     while (this.#reconcile !== null || this.#shown !== this.#wanted) {
-      const beganMs = performance.now()
       try {
         assertRoom(this.#space)
-        await this.#writeOnce()
+        const syncedMs = await this.#writeOnce()
         delayMs = DEFINITION_FILES_RETRY_MS_MIN
-        await this.#rest(beganMs)
+        await this.#rest(syncedMs, DEFINITION_FILES_PAUSE_MS, DEFINITION_FILES_REST_MS_MAX)
       } catch (error) {
         this.#logger.warn({ err: error, dir: this.#dir }, 'definition files could not be written')
         if (this.#isClosed) break
@@ -124,7 +123,8 @@ export class DefinitionFiles {
     this.#running = null
   }
 
-  async #writeOnce(): Promise<void> {
+  /** One round; gives how long it took to make it last, beside its files. */
+  async #writeOnce(): Promise<number> {
     const reconcile = this.#reconcile
     const pending = this.#pending
     // State and revision are read in one turn, and hold everything that was pending.
@@ -132,9 +132,12 @@ export class DefinitionFiles {
     const definitions = reconcile?.list() ?? []
     this.#pending = new Map()
     this.#reconcile = null
+    let writtenMs = 0
     try {
       const changes = reconcile === null ? pending : await compareDirectory(this.#dir, definitions)
-      await writeFiles(this.#dir, changes)
+      const restMsMax = DEFINITION_FILES_REST_MS_MAX / Math.max(1, changes.size)
+      await writeFiles(this.#dir, changes, (tookMs) => this.#rest(tookMs, 0, restMsMax))
+      writtenMs = performance.now()
       await writeRevision(this.#dir, revision)
     } catch (error) {
       this.#reconcile ??= reconcile
@@ -148,15 +151,15 @@ export class DefinitionFiles {
       if (waiter.revision <= revision) waiter.resolve()
       else this.#waiting.push(waiter)
     }
+    return performance.now() - writtenMs
   }
 
-  /** A single change is written at once; a stream of them in rounds, the newest of each definition. */
-  async #rest(beganMs: number): Promise<void> {
-    const endedMs = performance.now()
-    const round = { endedMs, lastedMs: endedMs - beganMs }
+  /** After work of `lastedMs`. A single change is written at once; a stream of them slowly, the newest of each. */
+  async #rest(lastedMs: number, restMsMin: number, restMsMax: number): Promise<void> {
+    const work = { endedMs: performance.now(), lastedMs, restMsMin, restMsMax }
     while (!this.#isClosed) {
       const nowMs = performance.now()
-      const leftMs = restMs(round, { nowMs, changedMs: this.#changedMs })
+      const leftMs = restMs(work, { nowMs, changedMs: this.#changedMs })
       if (leftMs <= 0) return
       await this.#pause(leftMs)
     }
@@ -164,28 +167,36 @@ export class DefinitionFiles {
 
   #pause(delayMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, delayMs).unref()
-      this.#wake = () => {
+      const end = () => {
         clearTimeout(timer)
+        this.#pauses.delete(end)
         resolve()
       }
+      const timer = setTimeout(end, delayMs).unref()
+      this.#pauses.add(end)
     })
   }
 }
 
+type Work = {
+  readonly endedMs: number
+  readonly lastedMs: number
+  readonly restMsMin: number
+  readonly restMsMax: number
+}
+
 /**
- * How long files rest before they are looked at again; 0: the next round may begin. The syncs of a round compete with those
- * of the log on the same disk, so while changes keep coming files get a small share of the time; once nothing came
- * for a moment they have it all.
+ * How long files rest after some work before they go on; 0: at once. Their syncs compete with those of the log on the
+ * same disk, so while changes keep coming files get a small share of the time, and evenly; once nothing came for a
+ * moment they have it all.
  */
 export function restMs(
-  round: { readonly endedMs: number; readonly lastedMs: number },
+  { endedMs, lastedMs, restMsMin, restMsMax }: Work,
   { nowMs, changedMs }: { readonly nowMs: number; readonly changedMs: number },
 ): number {
-  const pauseMs = DEFINITION_FILES_PAUSE_MS
-  const fullMs = Math.min(round.lastedMs * DEFINITION_FILES_REST, DEFINITION_FILES_REST_MS_MAX)
-  const restedMs = nowMs - round.endedMs
+  const fullMs = Math.min(lastedMs * DEFINITION_FILES_REST, restMsMax)
+  const restedMs = nowMs - endedMs
   const quietMs = nowMs - changedMs
-  const leftMs = Math.max(0, Math.min(fullMs - restedMs, pauseMs - quietMs))
-  return Math.max(leftMs, pauseMs - restedMs, 0)
+  const leftMs = Math.min(fullMs - restedMs, DEFINITION_FILES_PAUSE_MS - quietMs)
+  return Math.max(leftMs, restMsMin - restedMs, 0)
 }

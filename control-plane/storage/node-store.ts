@@ -43,7 +43,7 @@ const FOUNDING = { term: 1, index: 1 }
 /** What a store is opened with beside its disk. */
 export type StoreParts = {
   readonly logger: Logger
-  readonly clock: Pick<Clock, 'defer'>
+  readonly clock: Pick<Clock, 'defer' | 'after'>
   readonly retention: Retention
   /** Makes the number of a node that has none yet: by chance, so that two nodes of one cluster never meet in it. */
   readonly makeNodeId: () => NodeId
@@ -257,6 +257,8 @@ export class NodeStore {
     assert(incoming instanceof StagedSnapshot, 'a snapshot is installed where it was staged')
     const restored = incoming.takeRestored()
     const { meta, generation } = incoming
+    // What was applied before belongs to the generation that goes.
+    await this.#settled()
     const replaced = this.#state.generation
     assert(meta.index > this.#state.mark.appliedIndex, 'a snapshot never takes the state back')
     await this.#disk.write({

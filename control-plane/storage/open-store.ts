@@ -3,8 +3,17 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../../shared/logger.ts'
 import { LevelDisk } from './level-disk.ts'
-import { NodeStore } from './node-store.ts'
+import { NodeStore, type StoreParts } from './node-store.ts'
 import { DEFAULT_RETENTION } from './retention.ts'
+
+/** Keeps the process alive until what was applied is written. */
+const CLOCK: StoreParts['clock'] = {
+  defer: (action) => void setImmediate(action),
+  after(ms, action) {
+    const timer = setTimeout(action, ms)
+    return () => clearTimeout(timer)
+  },
+}
 
 /**
  * Opens the store of a data directory, one database under `<data-dir>/db`, making both if they are not there.
@@ -15,7 +24,7 @@ export async function openStoreIn(dataDir: string, logger: Logger): Promise<Node
   await mkdir(path, { recursive: true })
   return NodeStore.open(await LevelDisk.open(path), {
     logger,
-    clock: { defer: (action) => void setImmediate(action) },
+    clock: CLOCK,
     retention: DEFAULT_RETENTION,
     // 48 bits: two nodes of one cluster never meet in a number.
     makeNodeId: () => Math.max(1, randomBytes(6).readUIntBE(0, 6)),

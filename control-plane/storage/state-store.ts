@@ -1,3 +1,4 @@
+import { assert } from '../../shared/assert.ts'
 import { nextTurn, type Clock } from '../clock.ts'
 import type { AppliedBatch, AppliedRecord, RestoredState } from '../ports.ts'
 import type { Disk, Write } from './disk.ts'
@@ -24,22 +25,36 @@ const FIRST_GENERATION = 1
 const DELETES_MAX = 10_000
 /** Records encoded before the loop turns: a few milliseconds. */
 const WRITES_AT_ONCE = 300
+/** What was applied waits so long for more of its kind: the log holds it, so that nothing is lost meanwhile. */
+const GATHER_MS = 25
+const GATHER_RECORDS_MAX = 1_000
+
+/** Batches that go to the disk as one. */
+type Gathered = {
+  readonly batches: AppliedBatch[]
+  records: number
+  readonly done: (mark: AppliedMark) => void
+  readonly written: PromiseWithResolvers<void>
+  readonly cancel: () => void
+}
 
 /** The replicated state on disk: one generation is in force, others are snapshots on their way in or out. */
 export class StateStore {
   readonly #disk: Disk
-  readonly #clock: Pick<Clock, 'defer'>
+  readonly #clock: Pick<Clock, 'defer' | 'after'>
   #generation: number
   #nextGeneration: number
   /** What the last batch wrote. */
   #mark: AppliedMark
+  /** Given and not on their way yet. */
+  #gathered: Gathered | null = null
   /** Batches are encoded and written one after another. */
   #tail: Promise<void> = Promise.resolve()
   readonly #waiting = new Set<{ readonly revision: number; readonly resolve: () => void }>()
 
   private constructor(parts: {
     readonly disk: Disk
-    readonly clock: Pick<Clock, 'defer'>
+    readonly clock: Pick<Clock, 'defer' | 'after'>
     readonly generation: number
     readonly mark: AppliedMark
   }) {
@@ -52,7 +67,7 @@ export class StateStore {
   }
 
   /** Finds the generation in force, and removes what a crash left of others. */
-  static async open(disk: Disk, clock: Pick<Clock, 'defer'>): Promise<StateStore> {
+  static async open(disk: Disk, clock: Pick<Clock, 'defer' | 'after'>): Promise<StateStore> {
     const generation = ((await getMeta(disk, GENERATION)) ?? FIRST_GENERATION) as number
     await removeOthers(disk, generation)
     const mark = await loadMark(disk, generation)
@@ -73,23 +88,48 @@ export class StateStore {
     return this.#nextGeneration++
   }
 
-  /** Writes an applied batch with its index, all or nothing. Not synced: the log that it came from is. */
+  /**
+   * Writes an applied batch with its index, all or nothing, together with those that come right after it. Not synced: the
+   * log that it came from is. `done` is told how far the disk is then.
+   */
   apply(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
-    const written = this.#tail.then(() => this.#applyNext(applied, done))
-    // Whoever called hears of the failure; the disk refuses whatever comes after it.
-    this.#tail = written.catch(() => {})
-    return written
+    this.#gathered ??= {
+      batches: [],
+      records: 0,
+      done,
+      written: Promise.withResolvers(),
+      cancel: this.#clock.after(GATHER_MS, () => this.#flush()),
+    }
+    const { batches, written } = this.#gathered
+    batches.push(applied)
+    this.#gathered.records += applied.records.length
+    if (this.#gathered.records >= GATHER_RECORDS_MAX) this.#flush()
+    return written.promise
   }
 
   /** Resolves when every batch that was given before is with the disk, or has failed. */
   settled(): Promise<void> {
+    this.#flush()
     return this.#tail
   }
 
   /** Resolves when the disk holds `revision`, or when the store is closed. */
   written(revision: number): Promise<void> {
     if (this.#mark.revision >= revision) return Promise.resolve()
+    this.#flush()
     return new Promise((resolve) => this.#waiting.add({ revision, resolve }))
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered
+    if (gathered === null) return
+    this.#gathered = null
+    gathered.cancel()
+    const applied = asOne(gathered.batches)
+    const writing = this.#tail.then(() => this.#applyNext(applied, gathered.done))
+    writing.then(gathered.written.resolve, gathered.written.reject)
+    // Whoever called hears of the failure; the disk refuses whatever comes after it.
+    this.#tail = writing.catch(() => {})
   }
 
   /** Nothing is written any more: nobody waits in vain. */
@@ -220,4 +260,12 @@ async function removeOthers(disk: Disk, inForce: number): Promise<void> {
     if (generation !== inForce) await disk.clear(generationRange(generation))
     low = generation + 1
   }
+}
+
+/** Batches that follow each other, at least one. */
+function asOne(batches: readonly AppliedBatch[]): AppliedBatch {
+  const last = batches.at(-1)
+  assert(last !== undefined, 'something was gathered')
+  if (batches.length === 1) return last
+  return { ...last, records: batches.flatMap(({ records }) => records) }
 }

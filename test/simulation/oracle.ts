@@ -116,7 +116,7 @@ export class Oracle {
     let at = node.state.revision
     this.#checkPoint(machine, node)
     node.onApplied((change) => {
-      this.#onApplied(machine, change)
+      this.#onApplied(machine, node, change)
       this.expectEqual(change.revision, at + 1, `${machine.name} applied a revision out of turn`)
       at = change.revision
     })
@@ -267,7 +267,7 @@ export class Oracle {
     this.#memberships = this.#memberships.slice(0, RECENT_MEMBERSHIPS)
   }
 
-  #onApplied(machine: Machine, change: AppliedChange): void {
+  #onApplied(machine: Machine, node: Node, change: AppliedChange): void {
     const { revision, hash, changes } = change
     const text = JSON.stringify(changes)
     const agreed = this.#revisions[revision - 1]
@@ -290,19 +290,28 @@ export class Oracle {
       if (earlier !== undefined && earlier !== revision)
         this.fail(`write ${op} happened twice: revisions ${earlier} and ${revision}`)
       this.#ops.set(op, revision)
-      this.#checkQuorum(machine, op)
+      this.#checkQuorum(machine, node, op)
     }
   }
 
-  /** An entry is applied only once a majority of its voters holds it durably. */
-  #checkQuorum(machine: Machine, op: string): void {
+  /**
+   * An entry is applied only once a majority of its voters holds it durably: of those in force where it is applied, which
+   * may not be on any disk yet, or of those before.
+   */
+  #checkQuorum(machine: Machine, node: Node, op: string): void {
     const places = this.#places.get(op) ?? []
+    const voters = node
+      .status()
+      .members.filter(({ role }) => role === 'voter')
+      .map(({ id }) => id)
+    const memberships = [
+      ...this.#memberships,
+      ...(voters.length > 0 ? [{ voters, outgoing: [] }] : []),
+    ]
     const isSafe = places.some((place) => {
       const isHeld = (id: NodeId): boolean => this.#shadows.get(id)?.durable.holds(place) ?? false
-      const hasMajority = (voters: readonly NodeId[]): boolean =>
-        voters.length === 0 || voters.filter(isHeld).length * 2 > voters.length
-      return this.#memberships.some(
-        ({ voters, outgoing }) => hasMajority(voters) && hasMajority(outgoing),
+      return memberships.some(
+        (each) => hasMajority(each.voters, isHeld) && hasMajority(each.outgoing, isHeld),
       )
     })
     if (!isSafe) this.fail(`${machine.name} applied ${op}, which no majority holds durably`)
@@ -314,6 +323,10 @@ export class Oracle {
     const agreed = this.#revisions[revision - 1]
     this.expectEqual(hash, agreed?.hash, `restored revision ${revision} on ${machine.name}`)
   }
+}
+
+function hasMajority(voters: readonly NodeId[], isHeld: (id: NodeId) => boolean): boolean {
+  return voters.length === 0 || voters.filter(isHeld).length * 2 > voters.length
 }
 
 /** Brings changes into a config. */

@@ -224,21 +224,25 @@ test('a disk that fails for good does not hold up the end', async () => {
   expect((await stat(dir)).isFile()).toBe(true)
 })
 
-test('files rest while changes keep coming, in proportion to what a round takes, and no longer than that', () => {
+test('files rest while changes keep coming, in proportion to what they take, and no longer than they may', () => {
   const rest = (lastedMs: number, nowMs: number, changedMs: number): number =>
-    restMs({ endedMs: 0, lastedMs }, { nowMs, changedMs })
+    restMs({ endedMs: 0, lastedMs, restMsMin: 250, restMsMax: 120_000 }, { nowMs, changedMs })
   // Cheap rounds follow each other at the shortest pause, whether changes come or not.
-  expect(rest(2, 0, -1_000)).toBe(250)
-  expect(rest(2, 100, 99)).toBe(150)
-  expect(rest(2, 250, 249)).toBe(0)
-  // A round that took 100 ms is followed by five seconds of rest, as long as changes come.
+  expect(rest(1, 0, -1_000)).toBe(250)
+  expect(rest(1, 100, 99)).toBe(150)
+  expect(rest(1, 250, 249)).toBe(0)
+  // What took 100 ms is followed by ten seconds of rest, as long as changes come.
   expect(rest(100, 250, 250)).toBe(250)
-  expect(rest(100, 4_900, 4_900)).toBe(100)
-  expect(rest(100, 5_000, 5_000)).toBe(0)
-  // Quiet for a moment: the next round begins.
+  expect(rest(100, 9_900, 9_900)).toBe(100)
+  expect(rest(100, 10_000, 10_000)).toBe(0)
+  // Quiet for a moment: it goes on.
   expect(rest(100, 600, 500)).toBe(150)
   expect(rest(100, 750, 500)).toBe(0)
   // However slow the disk is, files come.
-  expect(rest(60_000, 29_990, 29_990)).toBe(10)
-  expect(rest(60_000, 30_000, 30_000)).toBe(0)
+  expect(rest(60_000, 119_990, 119_990)).toBe(10)
+  expect(rest(60_000, 120_000, 120_000)).toBe(0)
+  // A file among others need not rest at all.
+  const file = { endedMs: 0, lastedMs: 2, restMsMin: 0, restMsMax: 120 }
+  expect(restMs(file, { nowMs: 0, changedMs: 0 })).toBe(120)
+  expect(restMs(file, { nowMs: 0, changedMs: -250 })).toBe(0)
 })

@@ -14,7 +14,14 @@ for (let turn = 0; ; turn++) {
   await store.persist({ entries: batch, hardState: { term: 1, vote: 1, commit: index } })
   process.stdout.write(`persisted ${index}\n`)
   const { records } = state.apply(write([put(api(`api-${turn % 50}`))], { key: `${index}` }), index)
-  await store.apply({ appliedIndex: index, appliedTerm: 1, confState: CONF_STATE, records })
-  process.stdout.write(`applied ${index} ${state.revision} ${state.hash}\n`)
+  const line = `applied ${index} ${state.revision} ${state.hash}\n`
+  const applied = store
+    .apply({ appliedIndex: index, appliedTerm: 1, confState: CONF_STATE, records })
+    .then(() => process.stdout.write(line))
+  // What was applied goes to the disk alone, and several at once.
+  if (turn % 8 < 4 || turn % 4 === 3) {
+    await store.written(state.revision)
+    await applied
+  }
   if (turn % 40 === 39) await store.compactLog(index - 20)
 }

@@ -156,6 +156,9 @@ export const HEARTBEAT_MS_DEFAULT = 60
 export const ELECTION_MS_DEFAULT = 300
 export const LOG_ENTRIES_RETAINED = 5_000
 export const LOG_BYTES_RETAINED = 64 * MIB
+/** So much of the log is kept at most for a member that is there and still fetches what came before. */
+export const LOG_ENTRIES_FOR_MEMBERS_MAX = 100_000
+export const LOG_BYTES_FOR_MEMBERS_MAX = 128 * MIB
 export const MEMBERS_MAX = 15
 
 // Peer links

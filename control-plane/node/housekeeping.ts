@@ -50,15 +50,21 @@ export class Housekeeping {
     })
   }
 
-  /** Half of the bound stays, so that compaction is rare and a follower just behind needs no snapshot. */
+  /**
+   * Half of the bound stays, so that compaction is rare and a follower just behind needs no snapshot. What a member
+   * needs next stays as well: else the log would be gone from under each snapshot by the time it has arrived.
+   */
   async #compactLog(): Promise<void> {
-    const { log, retention } = this.#store
+    const { log, retention, neededFrom } = this.#store
     const first = log.firstIndex()
     const held = log.lastIndex() - first + 1
     if (held <= retention.logEntries && log.bytes <= retention.logBytes) return
     const upTo = Math.min(
       this.#applier.index,
       log.lastIndex() - Math.floor(Math.min(held, retention.logEntries) / 2),
+      held > retention.logEntriesForMembers || log.bytes > retention.logBytesForMembers
+        ? Infinity
+        : neededFrom - 1,
     )
     if (upTo >= first) await this.#store.compactLog(upTo)
   }

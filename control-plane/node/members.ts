@@ -10,6 +10,7 @@ import { DiskGuard } from './disk-guard.ts'
 import { FeatureGate } from './feature-gate.ts'
 import { GatewayExchange } from './gateway-exchange.ts'
 import type { Leadership } from './leadership.ts'
+import { neededFrom } from './log-demand.ts'
 import { MemberDesk } from './member-desk.ts'
 import { MembershipChanges } from './membership-changes.ts'
 import type { NodeParts } from './node-parts.ts'
@@ -57,6 +58,7 @@ export class Members {
         id === parts.self.id || (parts.transport.lastHeardMs(id) ?? Infinity) < 2 * electionMs,
       proposeMember: (address) => raw.propose([encodeCommand({ type: 'member', address })]),
     })
+    parts.store.keepLogFrom(() => neededFrom(raw))
     const around = { ...parts, state: () => applier.state, membership: this.changes }
     this.#whereabouts = new Whereabouts(around)
     const known = () => this.#whereabouts.known()

@@ -99,6 +99,10 @@ export class RawNode {
     return this.#raft.raftLog.committed
   }
 
+  get firstIndex(): number {
+    return this.#raft.raftLog.firstIndex()
+  }
+
   get lastIndex(): number {
     return this.#raft.raftLog.lastIndex()
   }

@@ -73,6 +73,8 @@ export class NodeStore {
   #identity: Identity | null
   /** Null once the state moved on. */
   #restored: RestoredState | null
+  /** The first log entry that some member still needs. */
+  #neededFrom: () => number = () => Infinity
   /** Old generations being deleted. */
   #removals: Promise<void> = Promise.resolve()
 
@@ -210,6 +212,16 @@ export class NodeStore {
   apply(batch: AppliedBatch): Promise<void> {
     this.#restored = null
     return this.#state.apply(batch, (mark) => this.#log.follow(mark))
+  }
+
+  /** The first log entry that some member still needs of this node, as far as it is known; Infinity for none. */
+  get neededFrom(): number {
+    return this.#neededFrom()
+  }
+
+  /** Whoever feeds the members says what they need of the log. */
+  keepLogFrom(neededFrom: () => number): void {
+    this.#neededFrom = neededFrom
   }
 
   /** Forgets log entries up to `upTo`, as far as they are applied on disk. */

@@ -2,7 +2,9 @@ import {
   HISTORY_BYTES_MAX,
   HISTORY_HOURS_MIN,
   HISTORY_REVISIONS_MIN,
+  LOG_BYTES_FOR_MEMBERS_MAX,
   LOG_BYTES_RETAINED,
+  LOG_ENTRIES_FOR_MEMBERS_MAX,
   LOG_ENTRIES_RETAINED,
   SNAPSHOT_CHUNK_BYTES,
 } from '../../shared/limits.ts'
@@ -11,6 +13,9 @@ import {
 export type Retention = {
   readonly logEntries: number
   readonly logBytes: number
+  /** More than that is kept for a member that fetches what came before, but no more than this. */
+  readonly logEntriesForMembers: number
+  readonly logBytesForMembers: number
   /** How often the log is looked at. */
   readonly logCheckMs: number
   /** Both must be exceeded before history goes; but of more than `historyBytes` only so many revisions stay. */
@@ -25,6 +30,8 @@ export type Retention = {
 export const DEFAULT_RETENTION: Retention = {
   logEntries: LOG_ENTRIES_RETAINED,
   logBytes: LOG_BYTES_RETAINED,
+  logEntriesForMembers: LOG_ENTRIES_FOR_MEMBERS_MAX,
+  logBytesForMembers: LOG_BYTES_FOR_MEMBERS_MAX,
   logCheckMs: 1_000,
   historyRevisions: HISTORY_REVISIONS_MIN,
   historyMs: HISTORY_HOURS_MIN * 3_600_000,

@@ -57,6 +57,8 @@ export type Profile = {
 export const SHORT: Retention = {
   logEntries: 24,
   logBytes: 64 * 1024,
+  logEntriesForMembers: 200,
+  logBytesForMembers: 128 * 1024,
   logCheckMs: 150,
   historyRevisions: 16,
   historyMs: 700,

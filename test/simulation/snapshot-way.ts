@@ -15,6 +15,15 @@ class Inbox {
   #isWhole = false
   #failure: Error | null = null
   #wake: () => void = () => {}
+  #cancel: () => void = () => {}
+
+  /** The receiver gives a stream up that says nothing. */
+  expectMore(life: Life): void {
+    this.#cancel()
+    this.#cancel = life.in(SILENT_MS_MAX, '', () =>
+      this.fail(new RaftwayError('PEER_UNREACHABLE', 'the snapshot’s stream was silent')),
+    )
+  }
 
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk)
@@ -22,6 +31,7 @@ class Inbox {
   }
 
   end(): void {
+    this.#cancel()
     this.#isWhole = true
     this.#wake()
   }
@@ -132,6 +142,7 @@ export async function carrySnapshot(parts: {
           return
         }
         target.life.onEnd(() => fail(gone('lost its receiver')))
+        inbox.expectMore(target.life)
         handled = target.handler.onSnapshot(decoded, inbox.read())
         handled.catch(() => {})
         done()
@@ -141,7 +152,8 @@ export async function carrySnapshot(parts: {
       if (network.breaks()) throw gone('broke')
       const copy = Uint8Array.from(chunk)
       await step('chunk', (done) =>
-        inReceiver(done, () => {
+        inReceiver(done, ({ life }) => {
+          inbox.expectMore(life)
           inbox.push(copy)
           done()
         }),

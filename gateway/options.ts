@@ -37,6 +37,8 @@ export type GatewayOptions = {
   readonly definitionsDir?: string | null
   /** How long a stop waits for requests under way. Default 30000. */
   readonly drainMs?: number
+  /** Start although another gateway listens on the same port, to take over from it. Default false. */
+  readonly sharesPort?: boolean
   /** `HOST:PORT` for TLS traffic; refused until the gateway can serve it. */
   readonly https?: string | null
   /** What is counted. Default `full`. */
@@ -63,6 +65,7 @@ export type GatewaySettings = {
   readonly labels: Readonly<Record<string, string>>
   readonly definitionsDir: string | null
   readonly drainMs: number
+  readonly sharesPort: boolean
   readonly metrics: MetricsLevel
   readonly records: RecordPlan | null
 }
@@ -87,6 +90,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     labels: readLabels(options.labels ?? {}, issues),
     definitionsDir: options.definitionsDir ?? null,
     drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
+    sharesPort: options.sharesPort ?? false,
     metrics: readMetricsLevel(options.metrics ?? 'full', issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),
   }

@@ -56,6 +56,7 @@ export class Supervisor {
     this.#pool = new WorkerPool({
       workers: settings.workers,
       address: settings.http,
+      sharesPort: settings.sharesPort,
       logger,
       metricsLevel: settings.metrics,
       records:

@@ -131,8 +131,8 @@ export class WorkerLink {
     this.#post({ type: 'records-taken', chars })
   }
 
-  drain(): void {
-    this.#post({ type: 'drain' })
+  drain(quietMs: number): void {
+    this.#post({ type: 'drain', quietMs })
   }
 
   /** What the worker knows of the upstreams that live in it; null when it does not say in time. */

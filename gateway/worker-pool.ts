@@ -1,5 +1,10 @@
 import { RaftwayError } from '../shared/errors.ts'
-import { WORKER_RESTART_MS_MAX, WORKER_RESTART_MS_MIN } from '../shared/limits.ts'
+import {
+  DRAIN_QUIET_MS_MAX,
+  DRAIN_QUIET_SHARE,
+  WORKER_RESTART_MS_MAX,
+  WORKER_RESTART_MS_MIN,
+} from '../shared/limits.ts'
 import type { Logger } from '../shared/logger.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
@@ -14,6 +19,8 @@ import type { Applied } from './worker-protocol.ts'
 export type PoolParts = {
   readonly workers: number
   readonly address: Address
+  /** Another gateway may have the port, which this one takes over from. */
+  readonly sharesPort: boolean
   readonly logger: Logger
   readonly metricsLevel: MetricsLevel
   /** How requests are recorded, and where; null: not at all. */
@@ -85,7 +92,7 @@ export class WorkerPool implements LinkHandler {
       }
       this.#workers = 1
     }
-    if (this.#port !== 0) await checkPortIsFree(address)
+    if (this.#port !== 0 && !this.#parts.sharesPort) await checkPortIsFree(address)
     for (let index = 0; index < this.#workers; index++) this.#spawn(index)
   }
 
@@ -119,7 +126,8 @@ export class WorkerPool implements LinkHandler {
     if (this.#links.size === 0) return
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#whenGone = resolve
-    for (const link of this.#links.values()) link.drain()
+    const quietMs = Math.min(DRAIN_QUIET_MS_MAX, drainMs / DRAIN_QUIET_SHARE)
+    for (const link of this.#links.values()) link.drain(quietMs)
     const timer = setTimeout(() => {
       this.#parts.logger.warn({ drainMs }, 'requests under way were cut off')
       for (const link of this.#links.values()) void link.terminate()

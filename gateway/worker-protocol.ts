@@ -31,7 +31,8 @@ export type ToWorker =
   | { readonly type: 'listen'; readonly address: Address; readonly isShared: boolean }
   /** So many characters of records are written, or lost. */
   | { readonly type: 'records-taken'; readonly chars: number }
-  | { readonly type: 'drain' }
+  /** Connections that are idle stay open for `quietMs`. */
+  | { readonly type: 'drain'; readonly quietMs: number }
   /** Answered with `targets` and the same number. */
   | { readonly type: 'report-targets'; readonly ask: number }
 

@@ -63,9 +63,9 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
     }
   }
 
-  async function drain(): Promise<void> {
+  async function drain(quietMs: number): Promise<void> {
     tunnels.drain()
-    await listener.drain()
+    await listener.drain(quietMs)
     upstreams.close()
     await connections.close()
     records?.flush()
@@ -85,7 +85,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         records?.taken(message.chars)
         return
       case 'drain':
-        void drain()
+        void drain(message.quietMs)
         return
       case 'report-targets':
         tell(answerTo(message, upstreams, now()))

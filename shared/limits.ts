@@ -389,6 +389,9 @@ export const TARGETS_ASK_MS_MAX = 1_000
 /** Upstreams that `GET /targets` shows, and targets that have series of their own in `GET /metrics`. */
 export const UPSTREAMS_SHOWN_MAX = 1_000
 export const TARGET_SERIES_MAX = 500
+/** How long a stop leaves idle connections open, at most, and as a share of all its time. */
+export const DRAIN_QUIET_MS_MAX = 1_000
+export const DRAIN_QUIET_SHARE = 20
 export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
 /** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */

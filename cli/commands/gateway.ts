@@ -71,6 +71,11 @@ export const GATEWAY_COMMANDS = [
         default: DRAIN_MS_DEFAULT,
         describe: 'how long a stop waits for requests under way',
       },
+      'share-port': {
+        type: 'boolean',
+        default: false,
+        describe: 'start beside a gateway that listens on the same port, to take over from it',
+      },
       metrics: {
         type: 'string',
         choices: ['full', 'totals', 'off'],
@@ -99,6 +104,7 @@ export const GATEWAY_COMMANDS = [
         labels: readLabels(args.label ?? []),
         definitionsDir,
         drainMs: args['drain-ms'],
+        sharesPort: args['share-port'],
         metrics: args.metrics,
         records: readAccessLogOptions(args),
       }

@@ -74,13 +74,26 @@ export class Http1Listener {
     })
   }
 
-  /** Accepts no more; resolves when every connection is gone. Replies tell clients that theirs closes. */
-  drain(): Promise<void> {
+  /**
+   * Accepts no more; resolves when every connection is gone. Replies tell clients that theirs closes. One that is idle
+   * stays open for a while: its client may just be sending, and would lose that request.
+   */
+  drain(quietMs: number): Promise<void> {
     this.#isDraining = true
     return new Promise((resolve) => {
-      this.#server.close(() => resolve())
-      for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+      // After this turn's connections: those that the system has accepted and nobody has taken are reset by a close.
+      setImmediate(() => {
+        const timer = setTimeout(() => this.#closeIdle(), quietMs)
+        this.#server.close(() => {
+          clearTimeout(timer)
+          resolve()
+        })
+      })
     })
+  }
+
+  #closeIdle(): void {
+    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
   }
 
   #accept(socket: Socket): void {

@@ -108,7 +108,7 @@ export async function startImpatientWorker(
     remove: (kind, name) => void adopter.adopt([], [{ kind, name }]),
     stop: async () => {
       tunnels.drain()
-      await listener.drain()
+      await listener.drain(0)
       upstreams.close()
       await connections.close()
       deadlines.close()

@@ -37,6 +37,8 @@ export class RequestContext {
   /** Set by `matchStage`, and kept to the end whatever table comes meanwhile. */
   route: CompiledRoute | null = null
   upstream: CompiledUpstream | null = null
+  /** Who gets a copy of this request; null for nearly all. */
+  mirrorUpstream: CompiledUpstream | null = null
   /** Set by `rewriteStage`. */
   targetPath = ''
   lines = ''

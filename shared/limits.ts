@@ -380,6 +380,13 @@ export const BREAKER_OPEN_MS_DEFAULT = 5_000
 export const BREAKER_LONGEST_OPEN_MS_DEFAULT = 60_000
 export const BREAKER_PROBES_MAX = 100
 export const BREAKER_PROBES_DEFAULT = 1
+export const COOKIE_NAME_CHARS_MAX = 128
+export const STICKY_SECONDS_MAX = 31_536_000
+export const SPLIT_BRANCHES_MAX = 32
+/** Copies of requests that may be under way to one upstream from one worker; further ones are not made, and counted. */
+export const MIRRORS_UNDER_WAY_MAX = 128
+/** Body bytes that wait for a mirror that is slower than the target; beyond it the copy is given up. */
+export const MIRROR_WAITING_BYTES_MAX = 256 * KIB
 /** Steps in which a target that starts slowly comes to its full share. */
 export const SLOW_START_STEPS = 10
 /** Up to as many targets are looked through for each request; more of them are kept in an order. */

@@ -56,6 +56,7 @@ export function targetSeries(upstreams: readonly UpstreamReport[]): string {
     lines.push(`raftway_gateway_${name}{${labelsOf('other', 'other')}} ${sum}`)
   }
   breakerSeries(upstreams, lines)
+  mirrorSeries(upstreams, lines)
   return `${lines.join('\n')}\n`
 }
 
@@ -66,6 +67,15 @@ function breakerSeries(upstreams: readonly UpstreamReport[], lines: string[]): v
   lines.push(`# TYPE ${name} gauge`)
   for (const { upstream, breaker } of upstreams.slice(0, TARGET_SERIES_MAX)) {
     if (breaker !== null) lines.push(`${name}{upstream="${upstream}"} ${rankOf(breaker)}`)
+  }
+}
+
+function mirrorSeries(upstreams: readonly UpstreamReport[], lines: string[]): void {
+  const name = 'raftway_gateway_mirrors_dropped_total'
+  lines.push(`# HELP ${name} Copies of requests that were given up or never made.`)
+  lines.push(`# TYPE ${name} counter`)
+  for (const { upstream, mirrorsDropped } of upstreams.slice(0, TARGET_SERIES_MAX)) {
+    if (mirrorsDropped > 0) lines.push(`${name}{upstream="${upstream}"} ${mirrorsDropped}`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { assert } from '../../shared/assert.ts'
+import { keyOf } from '../../shared/routing/request-key.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
@@ -10,8 +11,10 @@ import { backoffMs, isIdempotent, mayRetry, mayRetryStatus } from '../upstream/r
 import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
 import { Hedge, type HedgeOwner } from './hedge.ts'
+import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
+import { stuckTarget, targetLine } from './sticky.ts'
 import { NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
 const NOTHING_TRIED: readonly LiveTarget[] = []
@@ -39,6 +42,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #permit = 0
   #outcome: BreakerOutcome = 'none'
   #hedge: Hedge | null = null
+  #mirror: Mirror | null = null
   /** Why the first attempt failed, while a second one is still under way. */
   #failed: UpstreamFailure | null = null
   /** Each ends a timer; null while there is none. */
@@ -64,6 +68,10 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
       }
     }
     budget?.requestCame()
+    const { mirrorUpstream, upgrade } = this.#context
+    if (mirrorUpstream !== null && upgrade === null) {
+      this.#mirror = Mirror.start(this.#context, mirrorUpstream)
+    }
     const requestMs = route?.timeouts?.requestMs ?? this.#compiled.requestMs
     if (requestMs > 0) this.#stopDeadline = parts.after(requestMs, () => this.#outOfTime())
     this.#attempt()
@@ -97,7 +105,12 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#stopWaiting()
     this.#phase = 'answering'
     this.#context.status = status
-    exchange.start(status, rewriteResponse(fields, parts.httpDate), length)
+    let lines = rewriteResponse(fields, parts.httpDate)
+    const { sticky } = this.#compiled
+    if (sticky !== null && this.#target !== null) {
+      lines += targetLine(sticky, this.#target, exchange)
+    }
+    exchange.start(status, lines, length)
     this.#judge(status < 500)
   }
 
@@ -154,6 +167,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   onBodyData(bytes: Buffer, from: number, to: number): boolean {
     this.#context.requestBytes += to - from
+    this.#mirror?.onBodyData(bytes, from, to)
     return this.#call?.write(bytes, from, to) ?? true
   }
 
@@ -162,7 +176,9 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   onBodyEnd(trailers: Fields | null): void {
-    this.#call?.end(trailers === null ? '' : trailers.lines(0, trailers.count))
+    const lines = trailers === null ? '' : trailers.lines(0, trailers.count)
+    this.#mirror?.onBodyEnd(lines)
+    this.#call?.end(lines)
   }
 
   /** The client has caught up with the answer. */
@@ -184,10 +200,10 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #attempt(): void {
-    const { exchange, parts, startedAtMs, upgrade } = this.#context
+    const { parts, startedAtMs, upgrade } = this.#context
     const { retry } = this.#compiled
     const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
-    const target = this.#live.selector.choose(exchange.clientAddress, this.#tried, nowMs)
+    const target = this.#choose(this.#tried, nowMs)
     if (target === null) {
       const isOut = this.#live.targets.every(({ fullWeight }) => fullWeight === 0)
       this.#fail(isOut ? NO_TARGET : NONE_WELL)
@@ -201,6 +217,17 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (retry.hedgeMs > 0 && upgrade === null) this.#planHedge(retry.hedgeMs)
     this.#call = this.#callTo(target, this)
     this.#call.start()
+  }
+
+  #choose(tried: readonly LiveTarget[], nowMs: number): LiveTarget | null {
+    const { exchange } = this.#context
+    const { sticky, hashOn } = this.#compiled
+    if (sticky !== null && tried.length === 0) {
+      const stuck = stuckTarget(sticky, this.#live, { exchange, nowMs })
+      if (stuck !== null) return stuck
+    }
+    const key = hashOn === null ? undefined : keyOf(hashOn, exchange)
+    return this.#live.selector.choose(key ?? exchange.clientAddress, tried, nowMs)
   }
 
   #callTo(target: LiveTarget, handler: Forwarding | Hedge): UpstreamCall {
@@ -307,11 +334,11 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   #startHedge(): void {
     this.#stopHedge = null
-    const { exchange, parts } = this.#context
+    const { parts } = this.#context
     const first = this.#target
     if (first === null) return
     const tried = [...this.#tried, first]
-    const target = this.#live.selector.choose(exchange.clientAddress, tried, parts.now())
+    const target = this.#choose(tried, parts.now())
     if (target === null || tried.includes(target) || !this.#takeFromBudget()) return
     parts.metrics.retried()
     const hedge = new Hedge(this, target)
@@ -371,6 +398,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
     this.#stopWaiting()
+    this.#mirror?.onRequestOver()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
     const { upstreams, now } = this.#context.parts

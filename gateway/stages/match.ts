@@ -1,6 +1,10 @@
+import { branchByCondition, branchByWeight } from '../../shared/routing/split.ts'
+import { keyOf } from '../../shared/routing/request-key.ts'
 import { matchRoute, upstreamOf } from '../../shared/routing/table.ts'
+import type { CompiledRoute } from '../../shared/routing/types.ts'
 import { NO_CONFIG, NOT_FOUND, SERVER_OPTIONS, type StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
+import { hashText } from '../upstream/balance.ts'
 
 /** Finds the route and its upstream in the table of this moment: 404 NOT_FOUND, 503 NO_CONFIG. */
 export function matchStage(context: RequestContext): StageResult {
@@ -12,6 +16,26 @@ export function matchStage(context: RequestContext): StageResult {
   const route = matchRoute(table, exchange)
   if (route === null) return NOT_FOUND
   context.route = route
-  context.upstream = upstreamOf(table, route.upstreamKey) ?? null
+  const key = route.split === null ? route.upstreamKey : branchKey(context, route)
+  context.upstream = upstreamOf(table, key) ?? null
+  const { mirror } = route
+  if (mirror !== null && parts.random.next() < mirror.share * 0x1_0000_0000) {
+    context.mirrorUpstream = upstreamOf(table, mirror.upstreamKey) ?? null
+  }
   return undefined
+}
+
+/** Which branch of a split a request takes: by what it has, or else by weight. */
+function branchKey({ exchange, parts }: RequestContext, route: CompiledRoute): string {
+  const { split } = route
+  if (split === null) return route.upstreamKey
+  const byCondition = branchByCondition(split, exchange)
+  if (byCondition !== null) return byCondition.upstreamKey
+  let drawn = parts.random.next()
+  if (split.isKeyed) {
+    const key = split.on === null ? undefined : keyOf(split.on, exchange)
+    // With the route's name, so that it is not the same clients that try out every canary.
+    drawn = hashText(`${route.id} ${key ?? exchange.clientAddress}`)
+  }
+  return branchByWeight(split, drawn / 0x1_0000_0000)?.upstreamKey ?? route.upstreamKey
 }

@@ -45,6 +45,7 @@ function choose<T extends Candidate>(
     case 'least-connections':
       return leastConnections(targets)
     case 'ip-hash':
+    case 'hash':
       return byKey(targets, selection.key)
     case 'random-two-choices':
       return twoChoices(targets, selection.random)

@@ -24,6 +24,7 @@ export function largeSet<T extends Candidate>(
     case 'least-connections':
       return new LeastLoaded(targets)
     case 'ip-hash':
+    case 'hash':
       return new HashTable(targets)
     case 'random-two-choices':
       return new TwoChoices(targets)

@@ -24,6 +24,10 @@ export type LiveUpstream = {
   /** Both survive as long as their options stay the same; null where there are none. */
   readonly breaker: Breaker | null
   readonly budget: RetryBudget | null
+  /** What clients with sticky sessions say; empty without these. */
+  readonly byToken: ReadonlyMap<string, LiveTarget>
+  /** Copies of requests; survives every change. */
+  readonly mirroring: Mirroring
   /** Requests that hold it. 0 ≤ users. */
   users: number
   /** Another has taken its place; it ends with its last user. */
@@ -31,6 +35,9 @@ export type LiveUpstream = {
   /** Ends active checks; null where there are none. */
   stopChecks: (() => void) | null
 }
+
+/** Copies that are under way to an upstream, and those that were given up or never made. */
+type Mirroring = { underWay: number; dropped: number }
 
 /** What live upstreams take from the worker around them. */
 export type LiveParts = {
@@ -112,6 +119,10 @@ export class LiveUpstreams {
       selector,
       breaker: breakerFor(compiled, old),
       budget: budgetFor(compiled, old, this.#parts.now()),
+      byToken: new Map(
+        compiled.sticky === null ? [] : targets.map((target) => [tokenOf(target), target]),
+      ),
+      mirroring: old?.mirroring ?? { underWay: 0, dropped: 0 },
       users: 0,
       isRetired: false,
       stopChecks: null,
@@ -149,6 +160,11 @@ export class LiveUpstreams {
   #close(live: LiveUpstream): void {
     for (const target of live.targets) target.connection.release()
   }
+}
+
+/** What stands for a target with clients: the same on every gateway, and no address. */
+export function tokenOf({ seed }: LiveTarget): string {
+  return seed.toString(36)
 }
 
 function breakerFor({ breaker }: CompiledUpstream, old: LiveUpstream | null): Breaker | null {

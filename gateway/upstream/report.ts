@@ -31,6 +31,8 @@ export type UpstreamReport = {
   readonly panic: boolean
   /** Of the breaker: of several workers, the last in the order closed, half-open, open; null without one. */
   readonly breaker: BreakerState | null
+  /** Copies of requests that were given up or never made. */
+  readonly mirrorsDropped: number
   readonly targets: readonly TargetReport[]
 }
 
@@ -52,6 +54,7 @@ function reportUpstream(live: LiveUpstream, nowMs: number): UpstreamReport {
     upstream: live.compiled.key,
     panic: live.selector.isPanic,
     breaker: live.breaker?.stateAt(nowMs) ?? null,
+    mirrorsDropped: live.mirroring.dropped,
     targets: live.targets.map((target) => reportTarget(live, target, nowMs)),
   }
 }
@@ -119,6 +122,7 @@ function mergeUpstreams(a: UpstreamReport, b: UpstreamReport): UpstreamReport {
     upstream: a.upstream,
     panic: a.panic || b.panic,
     breaker: rankOf(a.breaker) > rankOf(b.breaker) ? a.breaker : b.breaker,
+    mirrorsDropped: a.mirrorsDropped + b.mirrorsDropped,
     targets: [...targets.values()],
   }
 }

@@ -4,13 +4,14 @@ import {
   HOSTS_PER_API_MAX,
   METHODS_PER_ROUTE_MAX,
   PATH_CHARS_MAX,
-  PREDICATE_CHARS_MAX,
   PREDICATES_PER_ROUTE_MAX,
   PRIORITY_MAX,
-  REGEX_CHARS_MAX,
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
 import { millisecondsSchema, nameSchema, pluginsSchema } from './common.ts'
+import { headerNameSchema } from './key-source.ts'
+import { patternSchema } from './pattern.ts'
+import { mirrorSchema, splitSchema } from './split.ts'
 import { upstreamSpecSchema } from './upstream.ts'
 
 /** How a route's path is compared with a request's. */
@@ -27,17 +28,6 @@ const hostSchema = z
     'must be a host name, ".x" for x and everything below, or "*.x" for only below; no port',
   )
 
-const patternSchema = z.union([
-  z.string().max(PREDICATE_CHARS_MAX),
-  z.strictObject({ prefix: z.string().min(1).max(PREDICATE_CHARS_MAX) }),
-  z.strictObject({ regex: z.string().min(1).max(REGEX_CHARS_MAX) }),
-  z.strictObject({ present: z.boolean() }),
-])
-
-const headerNameSchema = z
-  .string()
-  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, 'must be a header name')
-
 const recordsSchema = z.strictObject({
   sample: z
     .number()
@@ -46,76 +36,89 @@ const recordsSchema = z.strictObject({
     .describe('Share of the requests that access records are written of: 0 none, 1 all.'),
 })
 
-const routeSchema = z.strictObject({
-  path: z
-    .string()
-    .min(1)
-    .max(PATH_CHARS_MAX)
-    .describe(
-      'What `match` says: `/pets/` (prefix), `/pets/{id}/toys` (template), `^/v[0-9]+/` (regex, RE2 syntax). ' +
-        'The path of a request is compared as the client sent it, without its query.',
-    ),
-  match: z
-    .enum(MATCHES)
-    .optional()
-    .describe(
-      'prefix (default): by whole segments, so /pets matches /pets and /pets/1 but not /petshop. text-prefix: any ' +
-        'text that begins so. exact: the whole path. template: {name} is one segment, {name*} the rest. regex: anywhere ' +
-        'unless anchored.',
-    ),
-  methods: z
-    .array(
-      z
-        .string()
-        .regex(/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/, 'must be a method in upper case, such as GET'),
-    )
-    .min(1)
-    .max(METHODS_PER_ROUTE_MAX)
-    .optional()
-    .describe('Omitted: every method.'),
-  headers: z
-    .record(headerNameSchema, patternSchema)
-    .refine((headers) => Object.keys(headers).length <= PREDICATES_PER_ROUTE_MAX, {
-      message: `at most ${PREDICATES_PER_ROUTE_MAX} headers (PREDICATES_PER_ROUTE_MAX)`,
-    })
-    .optional()
-    .describe('Every named header must match: exact text, {prefix}, {regex} or {present}.'),
-  query: z
-    .record(z.string().min(1).max(256), patternSchema)
-    .refine((query) => Object.keys(query).length <= PREDICATES_PER_ROUTE_MAX, {
-      message: `at most ${PREDICATES_PER_ROUTE_MAX} query parameters (PREDICATES_PER_ROUTE_MAX)`,
-    })
-    .optional()
-    .describe('Every named query parameter must match; of a repeated one, any value may.'),
-  priority: z
-    .int()
-    .min(-PRIORITY_MAX)
-    .max(PRIORITY_MAX)
-    .optional()
-    .describe('Decides between routes that are equally specific: the higher wins. Default 0.'),
-  rewrite: z
-    .strictObject({
-      prefix: z.string().min(1).max(PATH_CHARS_MAX).startsWith('/', 'must begin with "/"'),
-    })
-    .optional()
-    .describe('The matched prefix becomes this one. Omitted: the path stays as it is.'),
-  upstream: z
-    .union([nameSchema, upstreamSpecSchema])
-    .optional()
-    .describe('For this route, in place of the Api’s own.'),
-  records: recordsSchema.optional().describe('For this route, in place of the Api’s own.'),
-  timeouts: z
-    .strictObject({
-      requestMs: millisecondsSchema.optional(),
-      firstByteMs: millisecondsSchema.optional(),
-      idleMs: millisecondsSchema.optional(),
-    })
-    .optional()
-    .describe('For this route, in place of those of its upstream.'),
-  plugins: pluginsSchema
-    .optional()
-    .describe('For this route: by name, in place of the Api’s own; false switches one off.'),
-})
+const routeSchema = z
+  .strictObject({
+    path: z
+      .string()
+      .min(1)
+      .max(PATH_CHARS_MAX)
+      .describe(
+        'What `match` says: `/pets/` (prefix), `/pets/{id}/toys` (template), `^/v[0-9]+/` (regex, RE2 syntax). ' +
+          'The path of a request is compared as the client sent it, without its query.',
+      ),
+    match: z
+      .enum(MATCHES)
+      .optional()
+      .describe(
+        'prefix (default): by whole segments, so /pets matches /pets and /pets/1 but not /petshop. text-prefix: any ' +
+          'text that begins so. exact: the whole path. template: {name} is one segment, {name*} the rest. regex: anywhere ' +
+          'unless anchored.',
+      ),
+    methods: z
+      .array(
+        z
+          .string()
+          .regex(/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/, 'must be a method in upper case, such as GET'),
+      )
+      .min(1)
+      .max(METHODS_PER_ROUTE_MAX)
+      .optional()
+      .describe('Omitted: every method.'),
+    headers: z
+      .record(headerNameSchema, patternSchema)
+      .refine((headers) => Object.keys(headers).length <= PREDICATES_PER_ROUTE_MAX, {
+        message: `at most ${PREDICATES_PER_ROUTE_MAX} headers (PREDICATES_PER_ROUTE_MAX)`,
+      })
+      .optional()
+      .describe('Every named header must match: exact text, {prefix}, {regex} or {present}.'),
+    query: z
+      .record(z.string().min(1).max(256), patternSchema)
+      .refine((query) => Object.keys(query).length <= PREDICATES_PER_ROUTE_MAX, {
+        message: `at most ${PREDICATES_PER_ROUTE_MAX} query parameters (PREDICATES_PER_ROUTE_MAX)`,
+      })
+      .optional()
+      .describe('Every named query parameter must match; of a repeated one, any value may.'),
+    priority: z
+      .int()
+      .min(-PRIORITY_MAX)
+      .max(PRIORITY_MAX)
+      .optional()
+      .describe('Decides between routes that are equally specific: the higher wins. Default 0.'),
+    rewrite: z
+      .strictObject({
+        prefix: z.string().min(1).max(PATH_CHARS_MAX).startsWith('/', 'must begin with "/"'),
+      })
+      .optional()
+      .describe('The matched prefix becomes this one. Omitted: the path stays as it is.'),
+    upstream: z
+      .union([nameSchema, upstreamSpecSchema])
+      .optional()
+      .describe('For this route, in place of the Api’s own.'),
+    split: splitSchema
+      .optional()
+      .describe('Several upstreams for this route, by weight or by headers and cookies: a canary.'),
+    mirror: mirrorSchema
+      .optional()
+      .describe(
+        'Another upstream gets a copy; its answers are dropped, and clients notice nothing.',
+      ),
+    records: recordsSchema.optional().describe('For this route, in place of the Api’s own.'),
+    timeouts: z
+      .strictObject({
+        requestMs: millisecondsSchema.optional(),
+        firstByteMs: millisecondsSchema.optional(),
+        idleMs: millisecondsSchema.optional(),
+      })
+      .optional()
+      .describe('For this route, in place of those of its upstream.'),
+    plugins: pluginsSchema
+      .optional()
+      .describe('For this route: by name, in place of the Api’s own; false switches one off.'),
+  })
+  .refine(({ upstream, split }) => upstream === undefined || split === undefined, {
+    path: ['split'],
+    message: 'excludes `upstream`: a branch may have all of the weight',
+  })
 
 /** What an Api is: hosts and routes, and where their requests go. */
 export const apiSpecSchema = z.strictObject({
@@ -138,5 +141,4 @@ export const apiSpecSchema = z.strictObject({
 
 export type ApiSpec = z.infer<typeof apiSpecSchema>
 export type RouteSpec = ApiSpec['routes'][number]
-export type PatternSpec = z.infer<typeof patternSchema>
 export type Match = (typeof MATCHES)[number]

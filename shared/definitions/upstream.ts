@@ -7,10 +7,18 @@ import {
 } from '../limits.ts'
 import { millisecondsSchema } from './common.ts'
 import { healthSchema } from './health.ts'
+import { keySourceSchema } from './key-source.ts'
 import { breakerSchema, hedgeSchema, retriesSchema } from './retries.ts'
+import { stickySchema } from './sticky.ts'
 
 /** How the next target is chosen. */
-const BALANCES = ['round-robin', 'least-connections', 'ip-hash', 'random-two-choices'] as const
+const BALANCES = [
+  'round-robin',
+  'least-connections',
+  'ip-hash',
+  'hash',
+  'random-two-choices',
+] as const
 
 const targetUrlSchema = z
   .string()
@@ -59,29 +67,44 @@ const keepAliveSchema = z.strictObject({
 })
 
 /** What an Upstream is, whether named or written inline in an Api. */
-export const upstreamSpecSchema = z.strictObject({
-  targets: z.array(targetSchema).min(1).max(TARGETS_PER_UPSTREAM_MAX),
-  balance: z
-    .enum(BALANCES)
-    .optional()
-    .describe('How the next target is chosen. Default round-robin.'),
-  timeouts: timeoutsSchema.optional(),
-  retries: retriesSchema.optional(),
-  hedge: hedgeSchema.optional().describe('Omitted: a request is with one target at a time.'),
-  breaker: breakerSchema
-    .optional()
-    .describe('Refuses requests for a while when too many fail. Omitted: never.'),
-  keepAlive: keepAliveSchema.optional(),
-  health: healthSchema
-    .optional()
-    .describe('Which targets take requests. Omitted: all, whatever becomes of requests.'),
-  hostHeader: z
-    .enum(['client', 'target'])
-    .optional()
-    .describe(
-      'The Host a target sees: what the client sent (default), or the host of its own url.',
-    ),
-})
+export const upstreamSpecSchema = z
+  .strictObject({
+    targets: z.array(targetSchema).min(1).max(TARGETS_PER_UPSTREAM_MAX),
+    balance: z
+      .enum(BALANCES)
+      .optional()
+      .describe('How the next target is chosen. Default round-robin.'),
+    hashOn: keySourceSchema
+      .optional()
+      .describe(
+        'What `balance: hash` goes by: equal requests meet the same target. Default {client: true}.',
+      ),
+    sticky: stickySchema
+      .optional()
+      .describe(
+        'Keeps a client with the target that it met first, as long as that takes requests.',
+      ),
+    timeouts: timeoutsSchema.optional(),
+    retries: retriesSchema.optional(),
+    hedge: hedgeSchema.optional().describe('Omitted: a request is with one target at a time.'),
+    breaker: breakerSchema
+      .optional()
+      .describe('Refuses requests for a while when too many fail. Omitted: never.'),
+    keepAlive: keepAliveSchema.optional(),
+    health: healthSchema
+      .optional()
+      .describe('Which targets take requests. Omitted: all, whatever becomes of requests.'),
+    hostHeader: z
+      .enum(['client', 'target'])
+      .optional()
+      .describe(
+        'The Host a target sees: what the client sent (default), or the host of its own url.',
+      ),
+  })
+  .refine(({ balance, hashOn }) => hashOn === undefined || balance === 'hash', {
+    path: ['hashOn'],
+    message: 'is for `balance: hash`',
+  })
 
 export type UpstreamSpec = z.infer<typeof upstreamSpecSchema>
 export type TargetSpec = z.infer<typeof targetSchema>

@@ -3,9 +3,11 @@ import type { UpstreamSpec } from '../definitions/upstream.ts'
 import type { Definition } from '../definitions/kinds.ts'
 import { definitionKey } from '../changes.ts'
 import { checkPlugins } from './compile-plugins.ts'
-import { compileRoute, type Report } from './compile-route.ts'
+import { compileRoute } from './compile-route.ts'
+import type { Report } from './report.ts'
 import { ANY_HOST, parseHost, type HostPattern } from './hosts.ts'
 import type { RouteEntry } from './routes.ts'
+import { keyAt, placesOf } from './upstream-places.ts'
 import { sameJson } from './same-json.ts'
 import type { CompileIssue, CompiledUpstream } from './types.ts'
 
@@ -74,9 +76,10 @@ export function referencesOf(
   if (typeof spec.upstream === 'string') {
     references.push({ path: 'spec.upstream', upstream: spec.upstream })
   }
-  for (const [at, { upstream }] of spec.routes.entries()) {
-    if (typeof upstream === 'string') {
-      references.push({ path: `spec.routes.${at}.upstream`, upstream })
+  for (const [at, route] of spec.routes.entries()) {
+    for (const { path, upstream } of placesOf(route)) {
+      if (typeof upstream !== 'string') continue
+      references.push({ path: `spec.routes.${at}.${path}`, upstream })
     }
   }
   return references
@@ -124,14 +127,30 @@ function compileRouteOf(definition: ApiDefinition, at: number, report: Report): 
   }
   // Compiled all the same, so that what else is wrong with the route is said at once.
   const recordSample = recordSampleOf(definition, at)
-  const place = { api: definition.name, at, upstreamKey: upstreamKey ?? '', recordSample }
+  const place = {
+    api: definition.name,
+    at,
+    upstreamKey: upstreamKey ?? '',
+    recordSample,
+    branchKeys:
+      spec.split === undefined ? NO_NAMES : keysBelow('split.', definition.name, at, spec),
+    mirrorKey:
+      spec.mirror === undefined
+        ? null
+        : (keysBelow('mirror.', definition.name, at, spec)[0] ?? null),
+  }
   return compileRoute(spec, place, reportHere)
 }
 
+function keysBelow(path: string, api: string, at: number, spec: RouteSpec): readonly string[] {
+  const places = placesOf(spec).filter((place) => place.path.startsWith(path))
+  return places.map((place) => keyAt({ api, at }, place))
+}
+
 function upstreamKeyOf({ name, spec }: ApiDefinition, at: number): string | null {
-  const own = spec.routes[at]?.upstream
-  if (typeof own === 'string') return definitionKey('Upstream', own)
-  if (own !== undefined) return `${definitionKey('Api', name)}/${at}`
+  // Its own, or the first branch of its split; a mirror is not one that answers.
+  const own = placesOf(spec.routes[at] as RouteSpec).find(({ path }) => path !== 'mirror.upstream')
+  if (own !== undefined) return keyAt({ api: name, at }, own)
   if (typeof spec.upstream === 'string') return definitionKey('Upstream', spec.upstream)
   return spec.upstream === undefined ? null : definitionKey('Api', name)
 }
@@ -151,8 +170,11 @@ function inlineUpstreams(
     return isSame ? old : { key: own, spec: upstream, compiled: null }
   }
   const upstreams = isInline(spec.upstream) ? [inline(key, spec.upstream)] : []
-  for (const [at, { upstream }] of spec.routes.entries()) {
-    if (isInline(upstream)) upstreams.push(inline(`${key}/${at}`, upstream))
+  for (const [at, route] of spec.routes.entries()) {
+    for (const place of placesOf(route)) {
+      if (!isInline(place.upstream)) continue
+      upstreams.push(inline(keyAt({ api: name, at }, place), place.upstream))
+    }
   }
   return upstreams
 }

@@ -1,6 +1,6 @@
 import { PLUGIN_NAMES } from '../plugins/catalogue.ts'
 import { suggest } from '../suggest.ts'
-import type { Report } from './compile-route.ts'
+import type { Report } from './report.ts'
 
 /**
  * Reports plugins that nobody knows. Names only: what a plugin's options may be is for the schemas to say, which

@@ -1,9 +1,11 @@
 import { unreachable } from '../assert.ts'
-import type { PatternSpec, RouteSpec } from '../definitions/api.ts'
+import type { RouteSpec } from '../definitions/api.ts'
 import { METHOD_LISTS_MAX } from '../limits.ts'
 import { literalsOf } from './bytes.ts'
-import { compilePattern, type Predicate } from './predicates.ts'
+import { compilePredicates } from './compile-predicates.ts'
+import { compileMirror, compileSplit } from './compile-split.ts'
 import { compileRegex } from './regex.ts'
+import type { Report } from './report.ts'
 import {
   keepPath,
   replaceAll,
@@ -16,15 +18,16 @@ import {
 import type { RouteEntry } from './routes.ts'
 import { parseTemplate } from './template.ts'
 
-/** Takes one issue of a definition; `path` begins at what is being compiled. */
-export type Report = (path: string, message: string) => void
-
 export type RoutePlace = {
   readonly api: string
   /** Place in the Api's routes. */
   readonly at: number
   readonly upstreamKey: string
   readonly recordSample: number | null
+  /** Of the branches of its split, in order. */
+  readonly branchKeys: readonly string[]
+  /** Null without a mirror. */
+  readonly mirrorKey: string | null
 }
 
 /** A route ready to be matched, or null once everything that is wrong with it has been reported. */
@@ -37,9 +40,11 @@ export function compileRoute(
   const headers = compilePredicates(spec.headers, 'headers', report)
   const query = compilePredicates(spec.query, 'query', report)
   const rewritePath = compiledPath === null ? null : compileRewrite(spec, compiledPath, report)
+  const split = spec.split === undefined ? null : compileSplit(spec.split, place.branchKeys, report)
   if (compiledPath === null || headers === null || query === null || rewritePath === null) {
     return null
   }
+  if (spec.split !== undefined && split === null) return null
   const { slab, from } = literalsOf(compiledPath.texts)
   return {
     // What matching reads stands first, side by side in memory.
@@ -60,6 +65,8 @@ export function compileRoute(
     path: spec.path,
     upstreamKey: place.upstreamKey,
     timeouts: spec.timeouts ?? null,
+    split,
+    mirror: spec.mirror === undefined ? null : compileMirror(spec.mirror, place.mirrorKey ?? ''),
     recordSample: place.recordSample,
     rewritePath,
     priority: spec.priority ?? 0,
@@ -138,30 +145,6 @@ function compileRewrite(
   }
 }
 
-function compilePredicates(
-  specs: Readonly<Record<string, PatternSpec>> | undefined,
-  field: 'headers' | 'query',
-  report: Report,
-): readonly Predicate[] | null {
-  if (specs === undefined) return NO_PREDICATES
-  const predicates: Predicate[] = []
-  const names = new Set<string>()
-  let isGood = true
-  const refuse = (path: string, message: string): void => {
-    report(`${field}.${path}`, message)
-    isGood = false
-  }
-  for (const [given, spec] of Object.entries(specs)) {
-    const name = field === 'headers' ? given.toLowerCase() : given
-    if (names.has(name)) refuse(given, 'names a header that is already named in another case')
-    names.add(name)
-    const compiled = compilePattern(spec)
-    if (compiled.ok) predicates.push({ name, pattern: compiled.pattern })
-    else refuse(`${given}.regex`, compiled.reason)
-  }
-  return isGood ? predicates : null
-}
-
 /**
  * The same list for all routes with these methods: one that many routes share is in a cache when it is needed. Bounded,
  * because definitions may name methods that nobody else does.
@@ -175,5 +158,3 @@ function shared(methods: readonly string[]): readonly string[] {
 }
 
 const methodLists = new Map<string, readonly string[]>()
-
-const NO_PREDICATES: readonly Predicate[] = []

@@ -9,6 +9,8 @@ import {
 } from '../limits.ts'
 import { compileHealth } from './compile-health.ts'
 import { compileBreaker, compileRetry } from './compile-retries.ts'
+import { compileSticky } from './compile-sticky.ts'
+import { compileKeySource } from './request-key.ts'
 import type { CompiledTarget, CompiledUpstream } from './types.ts'
 
 /** An upstream ready to be used. Cannot fail: the schema has checked every url. */
@@ -16,6 +18,8 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
   return {
     key,
     balance: spec.balance ?? 'round-robin',
+    hashOn: compileKeySource(spec.hashOn),
+    sticky: compileSticky(spec.sticky),
     targets: spec.targets.map(compileTarget),
     connectMs: spec.timeouts?.connectMs ?? CONNECT_MS_DEFAULT,
     firstByteMs: spec.timeouts?.firstByteMs ?? FIRST_BYTE_MS_DEFAULT,

@@ -5,6 +5,7 @@ import { acceptsRest, walkOf, type Walk } from './match.ts'
 import { explainPattern, matchesAnyValue, matchesPattern } from './predicates.ts'
 import { queryValues } from './query-parameters.ts'
 import { explainOrder, type RouteEntry } from './routes.ts'
+import { branchByCondition, describeSplit } from './split.ts'
 import type { ExplainedCandidate, Explanation, RequestView } from './types.ts'
 
 /**
@@ -28,9 +29,15 @@ export function explain(table: RoutingTable, request: RequestView): Explanation 
   const { route } = matched
   const targetPath = route.rewritePath(request.path)
   return {
-    matched: { ...described(matched, ''), upstream: route.upstreamKey, targetPath },
+    matched: { ...described(matched, ''), upstream: upstreamFor(route, request), targetPath },
     candidates: losers,
   }
+}
+
+/** The upstream, or of several the one whose conditions the request fulfils, or all of them with their weights. */
+function upstreamFor({ upstreamKey, split }: RouteEntry, request: RequestView): string {
+  if (split === null) return upstreamKey
+  return branchByCondition(split, request)?.upstreamKey ?? describeSplit(split)
 }
 
 function described({ route, host }: Candidate, reason: string): ExplainedCandidate {

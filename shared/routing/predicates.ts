@@ -1,5 +1,5 @@
 import { unreachable } from '../assert.ts'
-import type { PatternSpec } from '../definitions/api.ts'
+import type { PatternSpec } from '../definitions/pattern.ts'
 import { compileRegex, type Regex } from './regex.ts'
 
 /** What one header or query parameter must be. */

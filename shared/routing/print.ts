@@ -3,6 +3,7 @@ import { hostsOf } from './host-index.ts'
 import { printPattern, type Predicate } from './predicates.ts'
 import { routesIn } from './path-index.ts'
 import { compareRoutes, type RouteEntry } from './routes.ts'
+import { describeSplit } from './split.ts'
 import type { CompiledUpstream } from './types.ts'
 
 /** The whole table as text, for golden files and people: hosts, their routes in the order of trial, upstreams. */
@@ -27,7 +28,12 @@ function printRoute(route: RouteEntry): string {
   parts.push(...route.query.map((predicate) => printPredicate('query', predicate)))
   if (route.priority !== 0) parts.push(`priority ${route.priority}`)
   if (route.rewritePrefix !== null) parts.push(`rewrite ${route.rewritePrefix}`)
-  return `${parts.join(' | ')} -> ${route.upstreamKey} (${route.id})`
+  return `${parts.join(' | ')} -> ${goesTo(route)} (${route.id})`
+}
+
+function goesTo({ upstreamKey, split, mirror }: RouteEntry): string {
+  const upstreams = split === null ? upstreamKey : describeSplit(split)
+  return mirror === null ? upstreams : `${upstreams}, mirror ${mirror.upstreamKey}`
 }
 
 function printPredicate(what: string, { name, pattern }: Predicate): string {

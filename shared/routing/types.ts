@@ -3,6 +3,7 @@ import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
 import type { CheckType } from '../definitions/health.ts'
 import type { Match, RouteSpec } from '../definitions/api.ts'
 import type { Issue } from '../errors.ts'
+import type { CompiledSplit } from './split.ts'
 import type { Definition, Kind } from '../definitions/kinds.ts'
 
 /**
@@ -23,6 +24,10 @@ export type CompiledUpstream = {
   /** `Upstream/cart`, `Api/petstore` or `Api/petstore/2` (the route's own): stable across revisions. */
   readonly key: string
   readonly balance: Balance
+  /** What `hash` goes by; null: the address of the client. */
+  readonly hashOn: KeySource | null
+  /** Null: a client may meet another target each time. */
+  readonly sticky: StickyOptions | null
   readonly targets: readonly CompiledTarget[]
   readonly connectMs: number
   readonly firstByteMs: number
@@ -68,6 +73,25 @@ export type ActiveCheck = {
   readonly unhealthyAfter: number
   readonly healthyAfter: number
 }
+
+/** What of a request decides where it goes; `name` is lower case for a header, empty for the path. */
+export type KeySource = {
+  readonly type: 'header' | 'cookie' | 'query' | 'path'
+  readonly name: string
+}
+
+/** How a client is kept with its target. */
+export type StickyOptions =
+  | { readonly type: 'header'; readonly name: string }
+  | {
+      readonly type: 'cookie'
+      readonly name: string
+      /** Behind the value in Set-Cookie, from the first `;` on; without `Secure`. */
+      readonly attributes: string
+    }
+
+/** Who gets copies of requests, and of which share. */
+export type CompiledMirror = { readonly upstreamKey: string; readonly share: number }
 
 /** How an upstream is asked again. 0 stands for what is switched off. */
 export type CompiledRetry = {
@@ -125,6 +149,9 @@ export type CompiledRoute = {
   readonly path: string
   /** Key into the table's upstreams. */
   readonly upstreamKey: string
+  /** Null: all requests go to `upstreamKey`, which is otherwise one of several. */
+  readonly split: CompiledSplit | null
+  readonly mirror: CompiledMirror | null
   /** Null: those of the upstream. */
   readonly timeouts: RouteTimeouts | null
   /** Share of its requests that access records are written of; null: what the gateway's options say. */

@@ -231,6 +231,40 @@ test.for([
   ],
   [{ hedge: { afterMs: 0 } }, 'spec.hedge.afterMs: too small: expected number to be >=1'],
   [{ breaker: { probe: 1 } }, 'spec.breaker.probe: unknown field, did you mean "probes"?'],
+  [{ hashOn: { header: 'x' } }, 'spec.hashOn: is for `balance: hash`'],
+  [{ balance: 'hash', hashOn: {} }, 'spec.hashOn: must name exactly one'],
+  [{ balance: 'hash', hashOn: { path: true, cookie: 'a' } }, 'spec.hashOn: must name exactly one'],
+  [{ sticky: {} }, 'spec.sticky: must have either `cookie` or `header`'],
+  [{ sticky: { cookie: { name: 'a;b' } } }, 'spec.sticky.cookie.name: must be a cookie name'],
 ] as const)('%j is refused with its path', ([spec, issue]) => {
   expect(issuesOf(upstream(spec))).toEqual([issue])
+})
+
+test.for([
+  [
+    { split: { branches: [] } },
+    'spec.routes.0.split.branches: too small: expected array to have >=1 items',
+  ],
+  [
+    { split: { branches: [{ upstream: 'a', weight: 0 }] } },
+    'spec.routes.0.split.branches: one of them must have a weight above 0, for requests that no `when` takes',
+  ],
+  [
+    { split: { branches: [{ upstream: 'a', when: {} }, { upstream: 'b' }] } },
+    'spec.routes.0.split.branches.0.when: must name 1 to 16 headers and cookies (PREDICATES_PER_ROUTE_MAX)',
+  ],
+  [
+    { upstream: 'a', split: { branches: [{ upstream: 'b' }] } },
+    'spec.routes.0.split: excludes `upstream`: a branch may have all of the weight',
+  ],
+  [
+    { split: { branches: [{ upstrem: 'b' }] } },
+    'spec.routes.0.split.branches.0.upstrem: unknown field, did you mean "upstream"?',
+  ],
+  [
+    { mirror: { upstream: 'a', percent: 0 } },
+    'spec.routes.0.mirror.percent: too small: expected number to be >0',
+  ],
+] as const)('a route with %j is refused with its path', ([more, issue]) => {
+  expect(issuesOf(route(more))).toContain(issue)
 })

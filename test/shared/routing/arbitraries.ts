@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
-import type { PatternSpec, RouteSpec } from '../../../shared/definitions/api.ts'
+import type { RouteSpec } from '../../../shared/definitions/api.ts'
+import type { PatternSpec } from '../../../shared/definitions/pattern.ts'
 import type { Definition } from '../../../shared/definitions/kinds.ts'
 import type { DefinitionChange, RequestView } from '../../../shared/routing/types.ts'
 import { bareApi, put, remove, request, upstream } from './samples.ts'

@@ -1,6 +1,7 @@
 // The second implementation: every route against every request, one after the other, with nothing shared with the
 // first but the types. Templates and patterns go through JavaScript's own RegExp.
-import type { PatternSpec, RouteSpec } from '../../../shared/definitions/api.ts'
+import type { RouteSpec } from '../../../shared/definitions/api.ts'
+import type { PatternSpec } from '../../../shared/definitions/pattern.ts'
 import type { Definition } from '../../../shared/definitions/kinds.ts'
 import type { RequestView } from '../../../shared/routing/types.ts'
 

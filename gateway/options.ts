@@ -11,6 +11,7 @@ import {
   WORKERS_MAX,
 } from '../shared/limits.ts'
 import { METRICS_LEVELS, type MetricsLevel } from './metrics/slots.ts'
+import type { TraceSettings } from './tracing/settings.ts'
 import { readRecordOptions, type RecordOptions, type RecordPlan } from './record-options.ts'
 
 /** What starts a gateway, as a command line or a test gives it. */
@@ -43,6 +44,10 @@ export type GatewayOptions = {
   readonly https?: string | null
   /** What is counted. Default `full`. */
   readonly metrics?: MetricsLevel
+  /** Where spans are posted as OTLP in JSON, such as `http://127.0.0.1:4318`; default nowhere. */
+  readonly otlp?: string | null
+  /** Share of the traces that begin here and are recorded. Default 1. */
+  readonly otlpSample?: number
   /** Access records; default none. */
   readonly records?: RecordOptions
 }
@@ -68,6 +73,7 @@ export type GatewaySettings = {
   readonly sharesPort: boolean
   readonly metrics: MetricsLevel
   readonly records: RecordPlan | null
+  readonly traces: TraceSettings | null
 }
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/
@@ -93,6 +99,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     sharesPort: options.sharesPort ?? false,
     metrics: readMetricsLevel(options.metrics ?? 'full', issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),
+    traces: readTraceOptions(options, issues),
   }
   if (options.https !== undefined && options.https !== null) {
     issues.push({ path: 'https', message: 'TLS listeners are not built yet; leave --https out' })
@@ -174,6 +181,25 @@ function readLabels(
     issues.push({ path: `labels.${key}`, message })
   }
   return labels
+}
+
+/** A collector takes spans at `/v1/traces` unless the url says where. */
+function readTraceOptions(options: GatewayOptions, issues: Issue[]): TraceSettings | null {
+  const { name, otlp = null, otlpSample = 1 } = options
+  if (!(otlpSample >= 0 && otlpSample <= 1)) {
+    issues.push({ path: 'otlpSample', message: 'must be 0 to 1' })
+  }
+  if (otlp === null) return null
+  const url = otlp.length > URL_CHARS_MAX ? null : URL.parse(otlp)
+  const isGood =
+    url !== null && /^https?:$/.test(url.protocol) && url.username === '' && url.hash === ''
+  if (!isGood) {
+    const message = 'must be an http:// or https:// url, such as http://127.0.0.1:4318'
+    issues.push({ path: 'otlp', message })
+    return null
+  }
+  if (url.pathname === '/') url.pathname = '/v1/traces'
+  return { gateway: name, url: url.href, sample: otlpSample }
 }
 
 function readMetricsLevel(level: MetricsLevel, issues: Issue[]): MetricsLevel {

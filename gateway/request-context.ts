@@ -6,6 +6,8 @@ import type { Exchange } from './exchange.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
+import type { Trace } from './tracing/otlp.ts'
+import type { Tracer } from './tracing/tracer.ts'
 import type { Tunnels } from './tunnels.ts'
 import type { LiveUpstreams } from './upstream/live-upstreams.ts'
 
@@ -17,6 +19,8 @@ export type PipelineParts = {
   readonly metrics: WorkerMetrics
   /** Null: no access records. */
   readonly records: RecordBatch | null
+  /** Null: no spans. */
+  readonly tracer: Tracer | null
   readonly requestIds: RequestIds
   readonly random: Random
   /** Milliseconds from any fixed moment. */
@@ -45,6 +49,8 @@ export class RequestContext {
   /** Protocol that the target is asked to change to; null: none. */
   upgrade: string | null = null
   requestId: string | null = null
+  /** Set by `rewriteStage` where spans are made. */
+  trace: Trace | null = null
   /** Status that went to the client; 0 while none did. */
   status = 0
   /** Why the gateway answered by itself, or broke an answer off; null otherwise. */

@@ -59,6 +59,7 @@ export class Supervisor {
       sharesPort: settings.sharesPort,
       logger,
       metricsLevel: settings.metrics,
+      traces: settings.traces,
       records:
         records === null || this.#records === null
           ? null

@@ -13,6 +13,7 @@ import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
 import { mergeReports, type UpstreamReport } from './upstream/report.ts'
+import type { TraceSettings } from './tracing/settings.ts'
 import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
 import type { Applied } from './worker-protocol.ts'
 
@@ -23,6 +24,8 @@ export type PoolParts = {
   readonly sharesPort: boolean
   readonly logger: Logger
   readonly metricsLevel: MetricsLevel
+  /** Where spans go; null: nowhere. */
+  readonly traces: TraceSettings | null
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
@@ -198,7 +201,12 @@ export class WorkerPool implements LinkHandler {
 
   #spawn(index: number): WorkerLink {
     const link = new WorkerLink(
-      { index, metrics: this.metrics, records: this.#parts.records?.settings ?? null },
+      {
+        index,
+        metrics: this.metrics,
+        records: this.#parts.records?.settings ?? null,
+        traces: this.#parts.traces,
+      },
       this,
     )
     this.#links.set(index, link)

@@ -3,6 +3,7 @@ import type { DefinitionName } from './config/definition-text.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
 import type { Address } from './options.ts'
 import type { RecordSettings } from './records/settings.ts'
+import type { TraceSettings } from './tracing/settings.ts'
 import type { UpstreamReport } from './upstream/report.ts'
 
 /** What a worker is started with. */
@@ -12,6 +13,8 @@ export type WorkerStart = {
   readonly metrics: MetricsMemory
   /** Null: no access records. */
   readonly records: RecordSettings | null
+  /** Null: no spans. */
+  readonly traces: TraceSettings | null
 }
 
 /** Which config a worker serves. `step` counts what the supervisor sent, and only grows. */

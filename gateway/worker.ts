@@ -20,11 +20,19 @@ import { Http1Connections } from './upstream/http1-connections.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
 import { probeTarget } from './upstream/probes.ts'
 import { reportUpstreams } from './upstream/report.ts'
+import type { SpanCounts, Tracer } from './tracing/tracer.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
+const start = workerData as WorkerStart // The supervisor is the only one who starts this file.
+
+type MakeTracer = (counts: SpanCounts) => Tracer | null
+
 /** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
-function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => void {
-  const { index, metrics: memory, records: settings } = workerData as WorkerStart // The supervisor is the only one who starts this file.
+function runWorker(
+  tell: (message: FromWorker) => void,
+  makeTracer: MakeTracer,
+): (message: ToWorker) => void {
+  const { index, metrics: memory, records: settings } = start
   const deadlines = new Deadlines(now)
   const connections = new Http1Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
@@ -35,7 +43,8 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
   const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
-  const live = { current, upstreams, tunnels, metrics, records, requestIds, random }
+  const tracer = makeTracer(metrics)
+  const live = { current, upstreams, tunnels, metrics, records, tracer, requestIds, random }
   const pipeline = new Pipeline({ ...live, now, after, httpDate })
   const listener = new Http1Listener({
     serve: (exchange) => pipeline.serve(exchange),
@@ -54,21 +63,13 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
     tell({ type: 'applied', applied: message.to, routes, quarantined })
   }
 
-  async function listen(address: ListenAddress): Promise<void> {
-    try {
-      tell({ type: 'listening', port: await listener.listen(address) })
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      tell({ type: 'listen-failed', code, reason: describeError(error) })
-    }
-  }
-
   async function drain(quietMs: number): Promise<void> {
     tunnels.drain()
     await listener.drain(quietMs)
     upstreams.close()
     await connections.close()
     records?.flush()
+    await tracer?.close()
     tell({ type: 'drained' })
   }
 
@@ -79,7 +80,7 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         return
       case 'listen':
         // Both hear their own failures, or end the thread, which the supervisor hears.
-        void listen({ ...message.address, isShared: message.isShared })
+        void listen(listener, { ...message.address, isShared: message.isShared }, tell)
         return
       case 'records-taken':
         records?.taken(message.chars)
@@ -94,6 +95,27 @@ function runWorker(tell: (message: FromWorker) => void): (message: ToWorker) => 
         unreachable(message)
     }
   }
+}
+
+async function listen(
+  listener: Http1Listener,
+  address: ListenAddress,
+  tell: (message: FromWorker) => void,
+): Promise<void> {
+  try {
+    tell({ type: 'listening', port: await listener.listen(address) })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    tell({ type: 'listen-failed', code, reason: describeError(error) })
+  }
+}
+
+/** Spans cost memory even where none are made, so what makes them is loaded only where they are asked for. */
+async function tracerMaker(): Promise<MakeTracer> {
+  const { traces } = start
+  if (traces === null) return () => null
+  const { Tracer } = await import('./tracing/tracer.ts')
+  return (counts) => new Tracer(traces, counts)
 }
 
 function recordBatch(
@@ -140,7 +162,9 @@ function answerTo(
 
 const port = parentPort
 assert(port !== null, 'this file runs as a worker thread')
+// What comes meanwhile waits until somebody listens.
+const makeTracer = await tracerMaker()
 port.on(
   'message',
-  runWorker((message) => port.postMessage(message)),
+  runWorker((message) => port.postMessage(message), makeTracer),
 )

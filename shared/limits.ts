@@ -350,6 +350,12 @@ export const RECORD_RETRY_MS = 50
 export const RECORD_FILES_KEPT_MAX = 1_000
 export const RECORD_FILES_KEPT_DEFAULT = 5
 export const RECORD_FILE_BYTES_MIN = 64 * KIB
+/** Spans of one worker that wait for an export; beyond it they are dropped, and counted. */
+export const SPANS_WAITING_MAX = 4_096
+export const SPANS_PER_EXPORT_MAX = 512
+/** Spans wait for others this long, and for a collector's answer so long at most. */
+export const TRACE_EXPORT_MS = 1_000
+export const TRACE_EXPORT_MS_MAX = 5_000
 export const RECORD_FORMAT_CHARS_MAX = 4_096
 export const CHECK_INTERVAL_MS_MIN = 50
 export const CHECK_INTERVAL_MS_DEFAULT = 10_000

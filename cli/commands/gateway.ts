@@ -83,6 +83,16 @@ export const GATEWAY_COMMANDS = [
         describe:
           'what /metrics counts: routes and upstreams by name too (full), totals, or nothing',
       },
+      otlp: {
+        type: 'string',
+        describe:
+          'url of an OpenTelemetry collector that takes spans, such as http://127.0.0.1:4318',
+      },
+      'otlp-sample': {
+        type: 'number',
+        default: 1,
+        describe: 'share of the traces that begin here and are recorded, 0 to 1',
+      },
       ...ACCESS_LOG_OPTIONS,
       ...LOG_OPTION,
     },
@@ -106,6 +116,8 @@ export const GATEWAY_COMMANDS = [
         drainMs: args['drain-ms'],
         sharesPort: args['share-port'],
         metrics: args.metrics,
+        otlp: args.otlp ?? null,
+        otlpSample: args['otlp-sample'],
         records: readAccessLogOptions(args),
       }
       const { startGateway } = await import('../../gateway/main.ts')

@@ -44,6 +44,8 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
       'Access records that were not written, for want of room or because the output failed.',
       at(SLOT.recordsDropped) + gauges.recordsLost,
     ],
+    ['spans_total', 'Spans of traces, those dropped later included.', at(SLOT.spans)],
+    ['spans_dropped_total', 'Spans that no collector took.', at(SLOT.spansDropped)],
     ['config_swaps_total', 'Routing tables taken into use.', gauges.swaps],
     ['worker_restarts_total', 'Workers that died and were replaced.', gauges.workerRestarts],
   ] as const

@@ -33,9 +33,11 @@ export const SLOT = {
   recorded: 15,
   recordsDropped: 16,
   /** From the head of a request to the end of its answer. */
-  duration: 17,
+  spans: 17,
+  spansDropped: 18,
+  duration: 19,
   /** From asking a target to the head of its answer. */
-  firstByte: 17 + HISTOGRAM,
+  firstByte: 19 + HISTOGRAM,
 } as const
 
 /** Where each counter of a route lies in its series. */

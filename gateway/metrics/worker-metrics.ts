@@ -119,6 +119,15 @@ export class WorkerMetrics {
     add(this.#slots, SLOT.recordsDropped, 1)
   }
 
+  spansMade(count: number): void {
+    add(this.#slots, SLOT.spans, count)
+  }
+
+  /** Spans had no room, or no collector took them. */
+  spansDropped(count: number): void {
+    add(this.#slots, SLOT.spansDropped, count)
+  }
+
   /** Another config is served: where series are used up, names that are no more give theirs back. */
   configChanged(nowMs: number, names: Names): void {
     if (nowMs - this.#forgotAtMs < SERIES_FORGET_MS) return

@@ -1,7 +1,7 @@
 import { RECORD_TEXT_CHARS_MAX } from '../../shared/limits.ts'
 import type { RequestContext } from '../request-context.ts'
 import { recordedQuery, recordedReferer } from './masks.ts'
-import { recordedStatus, type RecordFormat } from './record-format.ts'
+import { recordedStatus, recordedTraceId, type RecordFormat } from './record-format.ts'
 import type { RecordSettings } from './settings.ts'
 import { millisText, MomentText } from './timing.ts'
 
@@ -18,6 +18,7 @@ export function jsonFormat({ gateway, query }: RecordSettings): RecordFormat {
     const { upstreamMs } = context
     return (
       `{"time":"${moments.iso(startedAtMs)}","gateway":${name},"requestId":${quoted(context.requestId)},` +
+      `"traceId":${quoted(recordedTraceId(context))},` +
       `"client":"${exchange.clientAddress}","method":${quoted(exchange.method)},` +
       `"scheme":"${exchange.isTls ? 'https' : 'http'}","host":${quoted(exchange.host)},` +
       `"path":${quoted(exchange.path)},"query":${quoted(recordedQuery(exchange.query, query))},` +

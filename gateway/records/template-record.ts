@@ -2,7 +2,7 @@ import { RECORD_TEXT_CHARS_MAX } from '../../shared/limits.ts'
 import { suggest } from '../../shared/suggest.ts'
 import type { RequestContext } from '../request-context.ts'
 import { recordedQuery, recordedReferer } from './masks.ts'
-import { recordedStatus, type RecordFormat } from './record-format.ts'
+import { recordedStatus, recordedTraceId, type RecordFormat } from './record-format.ts'
 import type { QueryForm, RecordSettings } from './settings.ts'
 import { millisText, MomentText, type Timing } from './timing.ts'
 
@@ -29,6 +29,7 @@ const FIELDS: Readonly<Record<string, Field>> = {
   time: ({ moments, timing }) => moments.iso(timing.startedAtMs),
   gateway: ({ settings }) => settings.gateway,
   requestId: ({ context }) => context.requestId,
+  traceId: ({ context }) => recordedTraceId(context),
   client: ({ context }) => context.exchange.clientAddress,
   method: ({ context }) => context.exchange.method,
   scheme: ({ context }) => (context.exchange.isTls ? 'https' : 'http'),

@@ -12,4 +12,5 @@ export function record(context: RequestContext): void {
     responseBytes,
   })
   parts.records?.add(context, durationMs)
+  parts.tracer?.ended(context, durationMs)
 }

@@ -6,7 +6,7 @@ import { rewriteRequest } from './rewrite-request.ts'
 export function rewriteStage(context: RequestContext): StageResult {
   const { exchange, parts, route } = context
   const { lines, requestId } = rewriteRequest(exchange, parts.requestIds)
-  context.lines = lines
+  context.lines = parts.tracer === null ? lines : parts.tracer.carry(context, lines)
   context.requestId = requestId
   if (exchange.wantsUpgrade && exchange.bodyLength === 0) {
     context.upgrade = passingUpgrade(exchange.header('upgrade') ?? '')

@@ -486,3 +486,21 @@ test('options of access records that make no sense are refused, each by its name
     ['to', 'format', 'sample', 'fileBytesMax', 'filesKept'].map((name) => `records.${name}`),
   )
 })
+
+test('spans of every worker are at the collector when the gateway has stopped', async () => {
+  const bodies: string[] = []
+  const taker = await startTarget((request, response) => {
+    request.on('data', (piece: Buffer) => bodies.push(piece.toString()))
+    request.on('end', () => response.end('{}'))
+  })
+  closing.push(() => taker.close())
+  const behind = await target('x')
+  node.put(api('a', '/', targets(behind.url)))
+  const gateway = await start({ otlp: taker.url })
+  await applied(gateway, 1)
+  const get = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  await Promise.all(Array.from({ length: 20 }, () => sendRaw(gateway.httpPort, get)))
+  await gateway.stop()
+  expect(taker.requests[0]?.url).toBe('/v1/traces')
+  expect(bodies.join('').split('"kind":2').length - 1).toBe(20)
+})

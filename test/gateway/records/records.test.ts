@@ -51,6 +51,7 @@ test('a record has every field that README lists, and no other', async () => {
   await sendRaw(
     gateway.port,
     `${GET}X-Request-Id: r-1\r\nUser-Agent: "quoted" \\ é\r\nReferer: https://me:pw@a.test/x?token=t#f\r\n` +
+      'traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n' +
       'Authorization: Bearer s3cret\r\nConnection: close\r\n\r\n',
   )
   const record = await firstRecord(gateway)
@@ -58,6 +59,7 @@ test('a record has every field that README lists, and no other', async () => {
     time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
     gateway: 'gw1',
     requestId: 'r-1',
+    traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
     client: '127.0.0.1',
     method: 'GET',
     scheme: 'http',

@@ -11,6 +11,8 @@ import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
+import type { TraceSettings } from '../../../gateway/tracing/settings.ts'
+import { Tracer } from '../../../gateway/tracing/tracer.ts'
 import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
@@ -41,7 +43,11 @@ export async function startOneWorker(
 
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
-  patience: { readonly idleMs?: number; readonly records?: RecordSettings },
+  patience: {
+    readonly idleMs?: number
+    readonly records?: RecordSettings
+    readonly traces?: TraceSettings
+  },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
   const now = (): number => performance.now()
@@ -77,7 +83,8 @@ export async function startImpatientWorker(
     return () => clearTimeout(timer)
   }
   const tunnels = new Tunnels(current, deadlines)
-  const kept = { current, upstreams, tunnels, metrics, records, requestIds }
+  const tracer = patience.traces === undefined ? null : new Tracer(patience.traces, metrics)
+  const kept = { current, upstreams, tunnels, metrics, records, tracer, requestIds }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
   const listener = new Http1Listener({

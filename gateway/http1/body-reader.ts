@@ -1,5 +1,6 @@
 import { CHUNK_LINE_BYTES_MAX, CHUNK_SIZE_DIGITS_MAX } from '../../shared/limits.ts'
-import { CR, FIELD_TEXT, LF } from './bytes.ts'
+import { CR, LF } from './bytes.ts'
+import { extensionPlace, type ExtensionPlace } from './chunk-extension.ts'
 import { HeadReader, MORE, REFUSED } from './head-reader.ts'
 import { malformed, type Refusal } from './refusal.ts'
 import type { Fields } from './fields.ts'
@@ -22,7 +23,7 @@ export type BodyEvent = (typeof BODY)[keyof typeof BODY]
 const NO_SIZE = malformed('a chunk size is not plain hexadecimal')
 const LARGE_CHUNK = malformed('a chunk size is too large')
 const LONG_LINE = malformed('a chunk extension is too long')
-const BAD_LINE = malformed('a chunk line does not end in CRLF, or has a control character')
+const BAD_LINE = malformed('a chunk line does not end in CRLF, or its extension is malformed')
 const BAD_END = malformed('a chunk is not followed by CRLF')
 
 type Step =
@@ -53,6 +54,8 @@ export class BodyReader {
   #left = 0
   #digits = 0
   #lineBytes = 0
+  /** Where in an extension the next byte stands. */
+  #place: ExtensionPlace = 'name-start'
   #trailers: HeadReader | null = null
   #trailersHead: Trailers | null = null
   #hasTrailers = false
@@ -172,16 +175,20 @@ export class BodyReader {
     if (this.#digits === 0) return this.#refuse(NO_SIZE)
     if (byte === CR) this.#step = 'size-lf'
     // RFC 9112 7.1.1: an extension begins with a semicolon; white space before it is a way to hide something.
-    else if (byte === 59) this.#step = 'extension'
-    else return this.#refuse(NO_SIZE)
+    else if (byte === 59) {
+      this.#step = 'extension'
+      this.#place = 'name-start'
+    } else return this.#refuse(NO_SIZE)
     return true
   }
 
   #extension(byte: number): boolean {
     this.#lineBytes += 1
     if (this.#lineBytes > CHUNK_LINE_BYTES_MAX) return this.#refuse(LONG_LINE)
-    if (byte === CR) this.#step = 'size-lf'
-    else if (FIELD_TEXT[byte] !== 1) return this.#refuse(BAD_LINE)
+    const place = extensionPlace(this.#place, byte)
+    if (place === null) return this.#refuse(BAD_LINE)
+    this.#place = place
+    if (place === 'end') this.#step = 'size-lf'
     return true
   }
 

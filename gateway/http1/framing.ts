@@ -1,5 +1,5 @@
 import { CONTENT_LENGTH_DIGITS_MAX } from '../../shared/limits.ts'
-import { equalsLower } from './bytes.ts'
+import { equalsLower, SPACE, TAB } from './bytes.ts'
 import { malformed, type Refusal } from './refusal.ts'
 
 const NO_LENGTH = malformed('Content-Length is not a number of bytes')
@@ -29,6 +29,7 @@ export class Framing {
 
   /** Takes a Content-Length field. */
   length(bytes: Uint8Array, from: number, to: number): Refusal | null {
+    if (hasTab(bytes, from, to)) return NO_LENGTH
     if (this.contentLength !== null) return TWO_LENGTHS
     if (from === to || to - from > CONTENT_LENGTH_DIGITS_MAX) return NO_LENGTH
     let length = 0
@@ -43,6 +44,7 @@ export class Framing {
 
   /** Takes a Transfer-Encoding field. */
   coding(bytes: Uint8Array, from: number, to: number): Refusal | null {
+    if (hasTab(bytes, from, to)) return NOT_CHUNKED
     if (this.isChunked) return TWO_CODINGS
     if (equalsLower(bytes, from, to, 'chunked')) {
       this.isChunked = true
@@ -59,4 +61,15 @@ export class Framing {
     if (this.contentLength !== null) return BOTH
     return minor === 0 ? OLD_CODING : null
   }
+}
+
+/** Whether a tab stands beside the value: legal white space, which parsers disagree about just where it matters. */
+function hasTab(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from - 1; bytes[at] === SPACE || bytes[at] === TAB; at--) {
+    if (bytes[at] === TAB) return true
+  }
+  for (let at = to; bytes[at] === SPACE || bytes[at] === TAB; at++) {
+    if (bytes[at] === TAB) return true
+  }
+  return false
 }

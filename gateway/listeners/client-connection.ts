@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import {
   CLIENT_DROPPED_BYTES_MAX,
   CLIENT_HALF_CLOSED_MS,
-  CLIENT_HEAD_MS_MAX,
   CLIENT_KEEP_ALIVE_MS,
   CLIENT_LINGER_MS,
   CLIENT_REQUESTS_PER_CONNECTION_MAX,
@@ -17,7 +16,7 @@ import { lengthLine, statusLine } from '../http1/serialise.ts'
 import { Outgoing } from '../outgoing.ts'
 import { errorReply, replyLines } from '../reply.ts'
 import { Http1Exchange } from './http1-exchange.ts'
-import { isRefusal, readTarget, type RequestTarget } from './request-target.ts'
+import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
 
 /** What connections of one listener share. */
 export type ConnectionParts = {
@@ -29,6 +28,8 @@ export type ConnectionParts = {
   readonly deadlines: Deadlines
   /** How long a client may be silent while the gateway waits for it. */
   readonly idleMs: number
+  /** How long a client may take for a whole head. */
+  readonly headMs: number
   readonly isTls: boolean
   /** Whether connections are to close after their replies. */
   readonly isDraining: () => boolean
@@ -38,7 +39,7 @@ export type ConnectionParts = {
 /** `serving`: a request is under way. `lingering`: the last reply is out, and what still comes is dropped. */
 type Step = 'head' | 'serving' | 'lingering' | 'gone'
 
-const NO_CONNECT = malformed('CONNECT is not served here')
+const UNCLEAR = malformed('the request is malformed')
 const HEAD_TIMEOUT: Refusal = {
   code: 'REQUEST_TIMEOUT',
   message: 'the request head took too long',
@@ -82,7 +83,7 @@ export class ClientConnection {
     this.isTls = parts.isTls
     this.outgoing = new Outgoing(socket)
     this.#deadline = parts.deadlines.create(this)
-    this.#deadline.set(CLIENT_HEAD_MS_MAX)
+    this.#deadline.set(parts.headMs)
     socket.on('data', (bytes: Buffer) => this.#onData(bytes))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
@@ -236,30 +237,21 @@ export class ClientConnection {
     const wasPartial = this.#reader.isPartial
     const next = this.#reader.read(bytes, at, bytes.length)
     if (next === MORE) {
-      if (!wasPartial) this.#deadline.set(CLIENT_HEAD_MS_MAX)
+      if (!wasPartial) this.#deadline.set(this.#parts.headMs)
       return bytes.length
     }
     if (next === REFUSED) {
-      this.#refuse(this.head.refusal ?? NO_CONNECT)
+      this.#refuse(this.head.refusal ?? UNCLEAR)
       return bytes.length
     }
-    const target = this.#targetOf()
+    const { method, target: line, host } = this.head
+    const target = readTargetFor(method, line, host ?? '')
     if (isRefusal(target)) {
       this.#refuse(target)
       return bytes.length
     }
     this.#begin(target)
     return next
-  }
-
-  #targetOf(): RequestTarget | Refusal {
-    const { method, target, host } = this.head
-    if (method === 'CONNECT') return NO_CONNECT
-    if (target === '*' && method === 'OPTIONS') {
-      const read = readTarget('/', host ?? '')
-      return isRefusal(read) ? read : { ...read, path: '*' }
-    }
-    return readTarget(target, host ?? '')
   }
 
   #begin(target: RequestTarget): void {
@@ -286,7 +278,7 @@ export class ClientConnection {
     const exchange = this.#exchange
     const event = body.next(bytes, from, bytes.length)
     if (event === BODY.REFUSED) {
-      this.#refuseBody(body.refusal ?? NO_CONNECT)
+      this.#refuseBody(body.refusal ?? UNCLEAR)
       return bytes.length
     }
     if (event === BODY.PIECE) this.#takePiece(exchange, bytes)

@@ -3,6 +3,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import {
   CLIENT_CONNECTIONS_MAX,
   CLIENT_CONNECTIONS_PER_ADDRESS_MAX,
+  CLIENT_HEAD_MS_MAX,
   CLIENT_IDLE_MS_MAX,
 } from '../../shared/limits.ts'
 import type { Deadlines } from '../deadlines.ts'
@@ -19,6 +20,8 @@ export type ListenerParts = {
   readonly deadlines: Deadlines
   /** How long a client may be silent while the gateway waits for it. Default CLIENT_IDLE_MS_MAX. */
   readonly idleMs?: number
+  /** How long a client may take for a whole head. Default CLIENT_HEAD_MS_MAX. */
+  readonly headMs?: number
   /** Connections at a time, of all clients and of one address. Defaults CLIENT_CONNECTIONS_MAX, …_PER_ADDRESS_MAX. */
   readonly connectionsMax?: number
   readonly connectionsPerAddressMax?: number
@@ -51,6 +54,7 @@ export class Http1Listener {
       onRefused: parts.onRefused,
       deadlines: parts.deadlines,
       idleMs: parts.idleMs ?? CLIENT_IDLE_MS_MAX,
+      headMs: parts.headMs ?? CLIENT_HEAD_MS_MAX,
       isTls: false,
       isDraining: () => this.#isDraining,
       onClosed: (connection) => this.#onClosed(connection),

@@ -12,6 +12,7 @@ export type RequestTarget = {
 }
 
 const SLASH = 47
+const NO_CONNECT = malformed('CONNECT is not served here')
 const NO_URL = malformed('the request target is neither a path nor an http url')
 const NO_AUTHORITY = malformed('the request target names no host')
 const FRAGMENT = malformed('the request target has a fragment')
@@ -37,6 +38,21 @@ export function readTarget(target: string, hostField: string): RequestTarget | R
   const rest = target.slice(end)
   const path = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
   return readOrigin(path, target.slice(start, end))
+}
+
+/**
+ * The target of a request with this method: as `readTarget`, and `*` where it may stand (RFC 9112 3.2.4). CONNECT is refused:
+ * a gateway is no way to anywhere.
+ */
+export function readTargetFor(
+  method: string,
+  target: string,
+  hostField: string,
+): RequestTarget | Refusal {
+  if (method === 'CONNECT') return NO_CONNECT
+  if (target !== '*' || method !== 'OPTIONS') return readTarget(target, hostField)
+  const host = readHost(hostField)
+  return host === null ? BAD_HOST : { authority: hostField, host, path: '*', query: '' }
 }
 
 /** Whether `readTarget` refused. */

@@ -143,7 +143,8 @@ export class TargetConnection {
 
   /** What came, for a socket that gives `data` events. */
   readonly #onData = (bytes: Buffer): void => {
-    if (!this.#onBytes(bytes, bytes.length)) this.#socket.pause()
+    // A socket that was handed over is somebody else's by now.
+    if (!this.#onBytes(bytes, bytes.length) && this.#step !== 'gone') this.#socket.pause()
   }
 
   /** Takes what came. False: read no more for now. */

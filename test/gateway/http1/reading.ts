@@ -1,12 +1,13 @@
 import { BODY, BodyReader } from '../../../gateway/http1/body-reader.ts'
 import type { Fields } from '../../../gateway/http1/fields.ts'
+import { isRefusal, readTargetFor } from '../../../gateway/listeners/request-target.ts'
 import { HeadReader, MORE, REFUSED } from '../../../gateway/http1/head-reader.ts'
 import type { Refusal } from '../../../gateway/http1/refusal.ts'
 import { RequestHead } from '../../../gateway/http1/request-head.ts'
 import { ResponseHead } from '../../../gateway/http1/response-head.ts'
 
 /** A message as it was understood. */
-type ReadMessage = {
+export type ReadMessage = {
   /** `GET /path 1`, or `200 1`: what the first line said. */
   readonly line: string
   readonly fields: readonly (readonly [name: string, value: string])[]
@@ -27,6 +28,10 @@ export function readRequests(pieces: readonly Buffer[]): Reading {
   const head = new RequestHead()
   return new StreamReader(head, {
     line: () => `${head.method} ${head.target} ${head.minor}`,
+    refused: () => {
+      const target = readTargetFor(head.method, head.target, head.host ?? '')
+      return isRefusal(target) ? target : null
+    },
     begin: (body) => {
       if (head.bodyLength === null) body.beginChunks()
       else body.beginLength(head.bodyLength)
@@ -39,6 +44,7 @@ export function readResponses(method: string, pieces: readonly Buffer[]): Readin
   const head = new ResponseHead()
   return new StreamReader(head, {
     line: () => `${head.status} ${head.minor}`,
+    refused: () => null,
     begin: (body) => {
       const end = head.bodyEnd(method)
       if (end === 'chunks') body.beginChunks()
@@ -48,7 +54,11 @@ export function readResponses(method: string, pieces: readonly Buffer[]): Readin
   }).read(pieces)
 }
 
-type Kind = { readonly line: () => string; readonly begin: (body: BodyReader) => void }
+type Kind = {
+  readonly line: () => string
+  readonly refused: () => Refusal | null
+  readonly begin: (body: BodyReader) => void
+}
 
 class StreamReader {
   readonly #head: RequestHead | ResponseHead
@@ -86,6 +96,8 @@ class StreamReader {
           return
         }
         at = next
+        this.#refusal = this.#kind.refused()
+        if (this.#refusal !== null) return
         this.#isInBody = true
         this.#text = ''
         this.#kind.begin(this.#body)

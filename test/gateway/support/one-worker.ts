@@ -5,7 +5,7 @@ import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
-import { Http1Listener } from '../../../gateway/listeners/http1.ts'
+import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
@@ -41,15 +41,18 @@ export async function startOneWorker(
   return startImpatientWorker({}, ...definitions)
 }
 
+/** What a test may set of a listener. */
+type Patience = Pick<
+  ListenerParts,
+  'idleMs' | 'headMs' | 'connectionsMax' | 'connectionsPerAddressMax'
+>
+
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
-  patience: {
-    readonly idleMs?: number
-    readonly records?: RecordSettings
-    readonly traces?: TraceSettings
-  },
+  patience: Patience & { readonly records?: RecordSettings; readonly traces?: TraceSettings },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
+  const { records: settings, traces, ...limits } = patience
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
   const connections = new Http1Connections(deadlines)
@@ -64,10 +67,10 @@ export async function startImpatientWorker(
   const requestIds = new RequestIds()
   const lines: string[] = []
   const records =
-    patience.records === undefined
+    settings === undefined
       ? null
       : new RecordBatch({
-          settings: patience.records,
+          settings,
           random,
           epochMs: () => Date.now(),
           send: (text, count) => {
@@ -83,7 +86,7 @@ export async function startImpatientWorker(
     return () => clearTimeout(timer)
   }
   const tunnels = new Tunnels(current, deadlines)
-  const tracer = patience.traces === undefined ? null : new Tracer(patience.traces, metrics)
+  const tracer = traces === undefined ? null : new Tracer(traces, metrics)
   const kept = { current, upstreams, tunnels, metrics, records, tracer, requestIds }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
@@ -92,7 +95,7 @@ export async function startImpatientWorker(
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
     deadlines,
-    ...(patience.idleMs === undefined ? {} : { idleMs: patience.idleMs }),
+    ...limits,
   })
   let revision = 0
   const adopt = (...given: readonly DefinitionInput[]): void => {

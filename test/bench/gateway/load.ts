@@ -133,6 +133,50 @@ export async function load(port: number, requests: number): Promise<void> {
   await Promise.all(Array.from({ length: CONNECTIONS }, (_, at) => client(at)))
 }
 
+/** Requests without an end over kept connections, one at a time on each. */
+export type OpenLoad = {
+  /** Answered so far. */
+  readonly answers: number
+  /** Ends it; gives how many answers were not 200 or broke off. */
+  stop(): Promise<number>
+}
+
+/** Begins a load on the first `routes` routes. */
+export async function openLoad(port: number, routes: number): Promise<OpenLoad> {
+  const sockets = Array.from({ length: CONNECTIONS }, () => connect(port, '127.0.0.1'))
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+  let [answers, failures, isOver] = [0, 0, false]
+  const ended = sockets.map((socket, at) => {
+    socket.setNoDelay(true)
+    const next = (): void => {
+      if (isOver) socket.destroy()
+      else ask(socket, (at + answers) % routes)
+    }
+    socket.on('error', () => {})
+    socket.on('data', (data: Buffer) => {
+      if (data.toString('latin1', Math.max(0, data.length - 4)) !== 'END\n') return
+      answers++
+      if (!data.toString('latin1', 0, 12).endsWith(' 200')) failures++
+      next()
+    })
+    socket.on('close', () => {
+      if (!isOver) failures++
+    })
+    next()
+    return once(socket, 'close')
+  })
+  return {
+    get answers() {
+      return answers
+    },
+    async stop() {
+      isOver = true
+      await Promise.all(ended)
+      return failures
+    },
+  }
+}
+
 function ask(socket: Socket, route: number): void {
   socket.write(
     `GET /route-${route}/x?page=2 HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n`,

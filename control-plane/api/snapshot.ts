@@ -48,9 +48,14 @@ class BackupDesk {
     this.#open++
     try {
       const backup = await this.#api.plane.openBackup()
+      const forget = this.#api.gate.watchOver(request, (code, reason) => {
+        this.#api.logger.warn({ code, reason }, 'a backup was cut off')
+        response.destroy()
+      })
       try {
         await this.#send(backup, request, response)
       } finally {
+        forget()
         await backup.close()
       }
     } finally {

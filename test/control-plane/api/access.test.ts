@@ -3,7 +3,7 @@
 // A row of a table that fails is named, and refusals are asserted by expectRefusal: the rules know neither.
 /* oxlint-disable vitest/valid-expect, vitest/expect-expect */
 import { Agent, request } from 'undici'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { encodeCaller, type Caller } from '../../../control-plane/access/caller.ts'
 import { apiCalls } from '../../../control-plane/api/app.ts'
 import type { ApiContext } from '../../../control-plane/api/context.ts'
@@ -313,6 +313,44 @@ describe('an open stream', () => {
       await watch.ended()
     },
   )
+
+  test('of a backup is cut off once its token is revoked', async () => {
+    const [base, name] = [running.url(1), 'backs-up']
+    const token = await addToken(base, name, { role: 'admin' })
+    const piece = Buffer.alloc(64 * 1024)
+    let isClosed = false
+    const backup = {
+      clusterId: 'a'.repeat(32),
+      revision: 1,
+      async *pieces() {
+        for (;;) yield await Promise.resolve(piece)
+      },
+      close() {
+        isClosed = true
+        return Promise.resolve()
+      },
+    }
+    const node = running.node(1)
+    const { openBackup } = node
+    onTestFinished(() => {
+      node.openBackup = openBackup
+    })
+    node.openBackup = () => Promise.resolve(backup)
+    const { body } = await request(`${base}/v1/snapshot`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    const pieces = body[Symbol.asyncIterator]()
+    expect((await pieces.next()).done).toBe(false)
+    await callAs(ADMIN.text, running.url(0), `PUT /v1/revocations/${name}`, {
+      json: { spec: { token: name } },
+    })
+    await expect(
+      (async () => {
+        while ((await pieces.next()).done !== true);
+      })(),
+    ).rejects.toThrow()
+    await until(() => isClosed)
+  })
 
   test('goes on when another token is revoked', async () => {
     const base = running.url(0)

@@ -1,6 +1,7 @@
 // Goal: a call is answered the same whoever reads its request. Method: real connections, requests as bytes; the same
 // request with a field that only node:http takes is what the other reader makes of it.
 import { once } from 'node:events'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { connect, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readHotRequest } from '../../../control-plane/api/hot-request.ts'
@@ -49,6 +50,19 @@ class Line {
       })
     }
   }
+}
+
+/** Resolves when node:http has read the head of a request on this connection. */
+function takenByNodeHttp(client: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const hear = (message: unknown): void => {
+    const { socket } = message as { readonly socket: Socket } // As Node documents this channel.
+    if (socket.remotePort !== client.localPort) return
+    unsubscribe('http.server.request.start', hear)
+    resolve()
+  }
+  subscribe('http.server.request.start', hear)
+  return promise
 }
 
 function split(text: string): string[] {
@@ -154,10 +168,11 @@ test('a request that arrives byte by byte is answered', async () => {
 test('a body that stays away does not keep others waiting, and its connection is not kept for ever', async () => {
   const line = open()
   const request = bytes('PUT', '/v1/apis/a', SPEC)
+  const taken = takenByNodeHttp(line.socket)
   line.socket.write(request.slice(0, -10))
   expect(await ask(bytes('GET', '/v1/apis/none'))).toMatch(/^HTTP\/1\.1 404 /)
   // After a second it is node:http's, which has its own patience; the rest is still taken.
-  await new Promise((resolve) => setTimeout(resolve, 1_600))
+  await taken
   line.socket.write(request.slice(-10))
   expect((await line.answers(1))[0]).toMatch(/^HTTP\/1\.1 201 /)
   line.socket.destroy()

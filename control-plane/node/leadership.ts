@@ -85,7 +85,8 @@ export class Leadership {
 
   /**
    * Resolves when this node leads and has applied an entry of its own term: only then does its state hold everything
-   * that was ever acknowledged (Raft thesis 6.4, 8). NOT_LEADER, NO_LEADER, TIMEOUT.
+   * that was ever acknowledged (Raft thesis 6.4, 8). NOT_LEADER, and NO_LEADER also when that takes too long: nothing
+   * was proposed, so that whoever asked may ask again, here or elsewhere.
    */
   async untilWritable(timeoutMs: number): Promise<void> {
     // While leadership is being handed over the log takes nothing; afterwards somebody else takes it.
@@ -93,7 +94,14 @@ export class Leadership {
     this.assertLeading()
     const term = this.#raw.term
     if (this.#appliedTerm >= term) return
-    await this.#appliedTerms.wait(term, timeoutMs, `an applied entry of term ${term}`)
+    try {
+      await this.#appliedTerms.wait(term, timeoutMs, `an applied entry of term ${term}`)
+    } catch (error) {
+      if (!isRaftwayError(error, 'TIMEOUT')) throw error
+      throw new RaftwayError('NO_LEADER', `the leader of term ${term} cannot take writes yet`, {
+        cause: error,
+      })
+    }
     this.assertLeading()
   }
 
@@ -199,6 +207,9 @@ export class Leadership {
 
   onSoftState(softState: SoftState): void {
     this.#isLeading = softState.role === 'leader'
+    // Whoever waits until this node can take writes asks elsewhere.
+    if (!this.#isLeading)
+      this.#appliedTerms.rejectAll(new RaftwayError('NO_LEADER', 'this node leads no longer'))
     if (softState.leader === this.#leader) return
     this.#leader = softState.leader
     const leader = this.leader()

@@ -84,6 +84,10 @@ const optionsSchema = z
     path: ['join'],
     message: 'must name the peers when expect is above 1',
   })
+  .refine(({ expect, join }) => expect === null || 2 * expect > new Set(join).size, {
+    path: ['expect'],
+    message: 'must be more than half of the join list, or two clusters could come of one list',
+  })
   .refine((options) => options.auth !== 'off' || options.insecure || isLoopbackOnly(options), {
     path: ['auth'],
     message: 'off makes everybody an admin who reaches the node: give --insecure if that is meant',

@@ -54,7 +54,8 @@ const START = defineCommand({
     },
     expect: {
       type: 'number',
-      describe: 'form a cluster once this many fresh nodes see each other',
+      describe:
+        'form a cluster once this many fresh nodes see each other; more than half of the join list',
     },
     'advertise-api': { type: 'string', describe: 'URL that others reach the API by' },
     'advertise-peer': {
@@ -120,7 +121,7 @@ const START = defineCommand({
       api: readHostPort('--api', args.api),
       peer: readHostPort('--peer', args.peer),
       join,
-      expect: args.expect ?? null,
+      expect: readExpect(args.expect, join),
       advertiseApi: args['advertise-api'] ?? null,
       advertisePeer:
         advertisePeer === null
@@ -237,4 +238,15 @@ function splitList(text: string): string[] {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
+}
+
+/** Two sets of founders of one list must share a node, or two clusters could form by accident. */
+function readExpect(expect: number | undefined, join: readonly string[]): number | null {
+  if (expect === undefined) return null
+  const listed = new Set(join).size
+  if (2 * expect > listed) return expect
+  throw new UsageError(
+    `--expect ${expect} is at most half of the ${listed} addresses of --join: two clusters could form by accident; ` +
+      `expect ${Math.floor(listed / 2) + 1} or more`,
+  )
 }

@@ -58,7 +58,7 @@ export type FormingOptions = {
  * No node is in two clusters: it is bound to one at a time, on disk before anyone hears of it, and bound for good once it
  * has founded, joined, or asked to be taken in.
  *
- * No two clusters come of one join list of M nodes if N > M / 2: any two sets of founders share a node (`mayFound`),
+ * No two clusters come of one join list: founders are more than half of it, so any two sets share a node (`mayFound`),
  * which is bound to one of them at a time. It is let go only when the other can never be: a cluster exists from the
  * moment its proposer founds it, the proposer never founds a proposal that it has let go of, and whoever is bound to one
  * learns of that from the proposer itself, by a question that was put after it was bound. Lost, late and repeated messages
@@ -96,16 +96,10 @@ class Search {
   #joinFailures = 0
 
   constructor(options: FormingOptions) {
-    const { responder, join, lookup, expect, call, logger } = options
+    const { responder, join, lookup, call } = options
     this.#options = options
     this.#survey = new Survey({ responder, join, call, expand: () => expandJoin(join, lookup) })
     this.#look([], false)
-    if (expect !== null && expect > 1 && expect <= join.length / 2) {
-      logger.warn(
-        { expect, join },
-        'expects at most half of the join list: two clusters can come of it; expect more than half',
-      )
-    }
   }
 
   /** Looks around once, and does what follows from it. */

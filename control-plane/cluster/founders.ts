@@ -21,14 +21,16 @@ export type Choice =
   | { readonly ok: false; readonly missing: string }
 
 /**
- * Whether a node with this join list may found a cluster of these nodes. Either the list names all of them (itself aside,
- * which people may leave out), or they are more than half of the list.
+ * Whether a node with this join list may found a cluster of these nodes. They must be more than half of all nodes that
+ * it knows of by its list and by itself; and either the list names all of them (itself aside, which people may leave
+ * out), or they are more than half of the list.
  *
- * Why: let every node have the same list of M entries, with or without itself, and let N > M / 2. Founders that are all
- * listed are N > M / 2 of the list; the others are more than half of it by the rule. So any two sets of founders that
- * their members agree to share a node, and a node agrees to one at a time.
+ * Why: let every node have the same list of M entries, with or without itself. Founders that are all listed are more
+ * than half of those nodes by the first rule, the others by the second. So any two sets of founders that their members
+ * agree to share a node, and a node agrees to one at a time.
  */
 export function mayFound(founders: readonly NodeAddress[], list: JoinList, self: NodeId): boolean {
+  if (founders.length * 2 <= boxes(list, self, founders)) return false
   const listed = founders.filter((founder) => isListed(founder, list))
   const hasStranger = founders.some((founder) => founder.id !== self && !listed.includes(founder))
   return !hasStranger || listed.length > listSize(list) / 2
@@ -38,6 +40,13 @@ export function mayFound(founders: readonly NodeAddress[], list: JoinList, self:
 export function listSize(list: JoinList): number {
   const answered = [...list.values()].filter((id) => id !== null)
   return list.size - answered.length + new Set(answered).size
+}
+
+/** How many nodes a node knows of: those that its list names, and itself. */
+function boxes(list: JoinList, self: NodeId, known: readonly NodeAddress[]): number {
+  const own = known.find(({ id }) => id === self)
+  const isNamed = own !== undefined && isListed(own, list)
+  return listSize(list) + (isNamed ? 0 : 1)
 }
 
 function isListed(node: NodeAddress, list: JoinList): boolean {
@@ -73,7 +82,10 @@ export function chooseFounders(view: {
     return missing(`waits until ${address.name} sees ${blind.name}`)
   }
   if (mayFound(founders, list, self.id)) return { ok: true, founders }
-  return missing('sees enough nodes, but too few of its join list')
+  return missing(
+    `sees enough nodes, but too few of its join list, or ${expect} are at most half of the nodes that it names: two ` +
+      'clusters could come of it',
+  )
 }
 
 function missing(what: string): Choice {

@@ -93,6 +93,10 @@ describe('what is not understood', () => {
     ['apply -f /no/such/file.yaml', 'cannot read /no/such/file.yaml'],
     ['apply -f', 'Not enough arguments following'],
     ['server start --api 7400', '--api must be HOST:PORT'],
+    [
+      'server start --join a:1,b:1,c:1,d:1 --expect 2',
+      '--expect 2 is at most half of the 4 addresses of --join: two clusters could form by accident; expect 3 or more',
+    ],
     ['gateway start --label x', '--label must be KEY=VALUE, not "x"'],
     ['explain /pets GET', '"/pets" is not a method; the order is METHOD URL'],
     ['explain GET pets', '"pets" is neither an http url nor a path'],

@@ -9,9 +9,18 @@ type Given = {
   readonly peer?: string
   readonly auth?: 'on' | 'off'
   readonly insecure?: boolean
+  readonly join?: readonly string[]
+  readonly expect?: number | null
 }
 
-function check({ api = '127.0.0.1', peer = '127.0.0.1', auth, insecure = false }: Given): {
+function check({
+  api = '127.0.0.1',
+  peer = '127.0.0.1',
+  auth,
+  insecure = false,
+  join = [],
+  expect: founders = null,
+}: Given): {
   readonly tokens: boolean | null
   readonly issues: readonly string[]
 } {
@@ -20,8 +29,8 @@ function check({ api = '127.0.0.1', peer = '127.0.0.1', auth, insecure = false }
     dataDir: '/nowhere',
     api: { host: api, port: 7400 },
     peer: { host: peer, port: 7401 },
-    join: [],
-    expect: null,
+    join: [...join],
+    expect: founders,
     advertiseApi: null,
     advertisePeer: null,
     ...(auth === undefined ? {} : { auth }),
@@ -31,6 +40,16 @@ function check({ api = '127.0.0.1', peer = '127.0.0.1', auth, insecure = false }
   if (!checked.ok) return { tokens: null, issues: checked.issues }
   return { tokens: needsTokens(checked.options), issues: [] }
 }
+
+test('a cluster is founded by more than half of the join list, or two could be', () => {
+  const join = ['a:1', 'b:1', 'c:1', 'd:1']
+  expect(check({ join, expect: 2 }).issues.join()).toMatch(/^expect: must be more than half/)
+  expect(check({ join: ['a:1', 'b:1'], expect: 1 }).issues).toHaveLength(1)
+  expect(check({ join, expect: 3 }).issues).toEqual([])
+  expect(check({ join: ['a:1'], expect: 1 }).issues).toEqual([])
+  expect(check({ join: [...join, ...join], expect: 3 }).issues).toEqual([])
+  expect(check({ join, expect: null }).issues).toEqual([])
+})
 
 test('calls need tokens unless only this machine reaches the node, or the operator says otherwise', () => {
   for (const [given, tokens] of [

@@ -151,6 +151,39 @@ test('join lists that overlap give one cluster, as long as more than half of all
   expect(problems).toEqual([])
 }, 120_000)
 
+test.each([
+  ['one list of four', () => ['n1', 'n2', 'n3', 'n4']],
+  [
+    'lists of the three others',
+    (name: string) => ['n1', 'n2', 'n3', 'n4'].filter((n) => n !== name),
+  ],
+] as const)('two of %s are too few to found: two others could as well', async (_, listOf) => {
+  const world = new World(9)
+  const nodes = ['n1', 'n2', 'n3', 'n4'].map((name) =>
+    world.add(
+      name,
+      listOf(name).map((other) => `${other}:7401`),
+      2,
+    ),
+  )
+  const side = new Set(['n1:7401', 'n2:7401'])
+  world.weather.isCut = (a, b) => side.has(a) !== side.has(b)
+  for (const node of nodes) node.start()
+  await world.clock.run(20_000, () => false)
+  expect(nodes.filter(({ formation }) => formation !== null)).toEqual([])
+})
+
+test('of boxes that expect one, the one that is listed founds, and the others wait for it', async () => {
+  const world = new World(10)
+  const [first, ...others] = ['n1', 'n2', 'n3'].map((name) => world.add(name, ['n1:7401'], 1))
+  for (const node of others) node.start()
+  expect(await world.clock.run(20_000, () => others.some((node) => isFormed([node])))).toBe(false)
+  first?.start()
+  expect(await world.clock.run(30_000, () => isFormed(others))).toBe(true)
+  expect(first?.formation?.type).toBe('founded')
+  expect(others.map(({ formation }) => formation?.type)).toEqual(['joined', 'joined'])
+})
+
 test('two halves of a cut list never both form', async () => {
   const problems: string[] = []
   for (let seed = 1; seed <= 20; seed++) {

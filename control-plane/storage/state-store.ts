@@ -1,6 +1,7 @@
 import { assert } from '../../shared/assert.ts'
 import { nextTurn, type Clock } from '../clock.ts'
 import type { AppliedBatch, AppliedRecord, RestoredState } from '../ports.ts'
+import type { ConfState } from '../raft/messages.ts'
 import type { Disk, Write } from './disk.ts'
 import {
   generationOf,
@@ -46,6 +47,8 @@ export class StateStore {
   #nextGeneration: number
   /** What the last batch wrote. */
   #mark: AppliedMark
+  /** The membership as the batch that was given last has it. */
+  #confState: ConfState | null = null
   /** Given and not on their way yet. */
   #gathered: Gathered | null = null
   /** Batches are encoded and written one after another. */
@@ -89,8 +92,9 @@ export class StateStore {
   }
 
   /**
-   * Writes an applied batch with its index, all or nothing, together with those that come right after it. Not synced: the
-   * log that it came from is. `done` is told how far the disk is then.
+   * Writes an applied batch with its index, all or nothing, together with those that come right after it; at once when
+   * the membership changes: a node that crashes right after must know who its members are, and one that has not
+   * written it yet cannot be elected. Not synced: the log that it came from is. `done` is told how far the disk is then.
    */
   apply(applied: AppliedBatch, done: (mark: AppliedMark) => void): Promise<void> {
     this.#gathered ??= {
@@ -103,7 +107,9 @@ export class StateStore {
     const { batches, written } = this.#gathered
     batches.push(applied)
     this.#gathered.records += applied.records.length
-    if (this.#gathered.records >= GATHER_RECORDS_MAX) this.#flush()
+    const isOtherMembership = applied.confState !== this.#confState
+    this.#confState = applied.confState
+    if (isOtherMembership || this.#gathered.records >= GATHER_RECORDS_MAX) this.#flush()
     return written.promise
   }
 

@@ -101,11 +101,16 @@ export class ClientConnection {
   closesAfter(mustClose: boolean): boolean {
     this.#closes =
       mustClose ||
-      this.#isHalfClosed ||
+      this.#isInputOver ||
       !this.head.isPersistent ||
       this.#requests >= CLIENT_REQUESTS_PER_CONNECTION_MAX ||
       this.#parts.isDraining()
     return this.#closes
+  }
+
+  /** Whether no further request can come. */
+  get #isInputOver(): boolean {
+    return this.#isHalfClosed && this.#held === null && !this.#isConsuming
   }
 
   startBody(): void {
@@ -228,6 +233,7 @@ export class ClientConnection {
       this.#socket.pause()
     }
     if (this.#isBodyWanted) this.#exchange?.handler?.onBodyPause()
+    if (this.#isHalfClosed && this.#held === null) this.#onInputEnd()
   }
 
   /** Gives where to go on, or MORE when the rest has to wait. */
@@ -317,7 +323,7 @@ export class ClientConnection {
   /** Request and reply are over. */
   #complete(): void {
     this.#exchange = null
-    if (this.#closes || this.#isHalfClosed || this.#parts.isDraining()) {
+    if (this.#closes || this.#isInputOver || this.#parts.isDraining()) {
       this.#linger()
       return
     }
@@ -402,21 +408,26 @@ export class ClientConnection {
     else this.#exchange?.handler?.onDrain()
   }
 
-  /** The client has closed its side. */
+  /** The client has closed its side; what waits here was sent before. */
   #onEnd(): void {
     this.#isHalfClosed = true
     if (this.#step === 'lingering') {
       if (this.#socket.writableLength === 0) this.destroy()
-      return
+    } else if (this.#held === null) {
+      this.#onInputEnd()
     }
+  }
+
+  /** Everything that the client has sent was taken, and nothing more will come. */
+  #onInputEnd(): void {
     const exchange = this.#exchange
-    const isWaiting = this.#step === 'serving' && this.#body.isDone && exchange !== null
-    if (isWaiting) {
+    if (this.#step === 'serving' && this.#body.isDone && exchange !== null) {
       // It may wait for its answer, or be gone: the two look the same.
       this.#deadline.set(CLIENT_HALF_CLOSED_MS)
       return
     }
-    if (this.#step === 'head' && this.#socket.writableLength > 0) this.#linger()
+    const isAnswered = this.#step === 'head' || exchange?.handler === null
+    if (isAnswered && this.#socket.writableLength > 0) this.#linger()
     else this.destroy()
     exchange?.onGone()
   }

@@ -7,7 +7,7 @@ import { CLIENT_DROPPED_BYTES_MAX } from '../../../shared/limits.ts'
 import { SLOT } from '../../../gateway/metrics/slots.ts'
 import { api, targets } from '../support/definitions.ts'
 import { startImpatientWorker, startOneWorker, type OneWorker } from '../support/one-worker.ts'
-import { openRaw, readUntil, sendRaw } from '../support/raw-client.ts'
+import { openRaw, readToEnd, readUntil, sendRaw } from '../support/raw-client.ts'
 import { startRawTarget, type TestTarget } from '../support/target.ts'
 import { until } from '../support/until.ts'
 
@@ -93,6 +93,15 @@ test('a client that has closed its side gets its answer', async () => {
   const socket = await openRaw(gateway.port)
   socket.end(GET)
   expect(await readUntil(socket, (text) => text.endsWith('ok'))).toContain('Connection: close')
+})
+
+test('so does one that has sent more than one request, or a body that waits for a connection', async () => {
+  const { gateway } = await gatewayTo(OK)
+  const socket = await openRaw(gateway.port)
+  socket.end(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc${GET}${GET}`)
+  const answer = await readToEnd(socket)
+  expect(answer.match(/HTTP\/1.1 200 OK/g)).toHaveLength(3)
+  expect(answer.match(/Connection: close/g)).toHaveLength(1)
 })
 
 test('HTTP/1.0 keeps its connection where it asks for it and the end can be told', async () => {

@@ -7,6 +7,7 @@ import { CurrentTable } from './config/current-table.ts'
 import { linesOf } from './config/last-good-format.ts'
 import { TableAdopter } from './config/table-adopter.ts'
 import { Deadlines } from './deadlines.ts'
+import { Discovery, type Discover } from './discovery/discovery.ts'
 import { httpDate } from './http-date.ts'
 import { Http1Listener, type ListenAddress } from './listeners/http1.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
@@ -149,7 +150,8 @@ function after(ms: number, run: () => void): () => void {
 
 function liveUpstreams(connections: Http1Connections, random: Random): LiveUpstreams {
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
-  return new LiveUpstreams(connections, { random, now, watchTargets })
+  const discover: Discover = (options, onChange) => new Discovery(options, { now, onChange })
+  return new LiveUpstreams(connections, { random, now, watchTargets, discover })
 }
 
 function answerTo(

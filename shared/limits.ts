@@ -393,6 +393,34 @@ export const SPLIT_BRANCHES_MAX = 32
 export const MIRRORS_UNDER_WAY_MAX = 128
 /** Body bytes that wait for a mirror that is slower than the target; beyond it the copy is given up. */
 export const MIRROR_WAITING_BYTES_MAX = 256 * KIB
+/** Least time between two looks of discovery that a definition may ask for. */
+export const DISCOVERY_MS_MIN = 50
+export const DISCOVERY_HTTP_MS_DEFAULT = 10_000
+export const DISCOVERY_FILE_MS_DEFAULT = 1_000
+export const DISCOVERY_TIMEOUT_MS_DEFAULT = 5_000
+/** Largest answer or file that lists targets. */
+export const DISCOVERY_BYTES_MAX = 4 * MIB
+/** After rounds that failed: the first wait, and the longest. */
+export const DISCOVERY_RETRY_MS_MIN = 250
+export const DISCOVERY_RETRY_MS_MAX = 30_000
+/** How often in a row a source must say that there are no targets before it is believed. */
+export const DISCOVERY_EMPTY_CONFIRMED = 3
+export const JSON_PATH_CHARS_MAX = 256
+export const DNS_TTL_MS_MIN_DEFAULT = 1_000
+/** A record is looked up anew after a day, however long it is said to live. */
+export const DNS_TTL_MS_MAX = 86_400_000
+/** How long nothing is nothing, where the zone does not say. */
+export const DNS_NEGATIVE_MS_DEFAULT = 5_000
+/** Aliases that are followed within one answer. */
+export const DNS_CHAIN_MAX = 16
+export const DNS_MESSAGE_BYTES_MAX = 1_232
+export const DNS_SERVERS_MAX = 3
+export const DNS_SEARCH_MAX = 32
+export const DNS_NDOTS_MAX = 15
+export const DNS_TIMEOUT_SECONDS_MAX = 30
+export const DNS_ATTEMPTS_MAX = 5
+/** How long what the hosts file says is not looked at again. */
+export const HOSTS_FILE_MS = 5_000
 /** Steps in which a target that starts slowly comes to its full share. */
 export const SLOW_START_STEPS = 10
 /** Up to as many targets are looked through for each request; more of them are kept in an order. */

@@ -3,6 +3,7 @@ import { keyOf } from '../../shared/routing/request-key.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
+import type { Discovery } from '../discovery/discovery.ts'
 import { sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
@@ -29,7 +30,7 @@ const REQUEST_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 're
 export class Forwarding implements ExchangeHandler, HedgeOwner {
   readonly #context: RequestContext
   readonly #compiled: CompiledUpstream
-  readonly #live: LiveUpstream
+  #live: LiveUpstream
   #target: LiveTarget | null = null
   #call: UpstreamCall | null = null
   /** Targets that failed this request. */
@@ -205,8 +206,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
     const target = this.#choose(this.#tried, nowMs)
     if (target === null) {
-      const isOut = this.#live.targets.every(({ fullWeight }) => fullWeight === 0)
-      this.#fail(isOut ? NO_TARGET : NONE_WELL)
+      this.#withoutTarget()
       return
     }
     this.#isSent = false
@@ -217,6 +217,33 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (retry.hedgeMs > 0 && upgrade === null) this.#planHedge(retry.hedgeMs)
     this.#call = this.#callTo(target, this)
     this.#call.start()
+  }
+
+  #withoutTarget(): void {
+    const { targets, discovery } = this.#live
+    if (discovery?.isPending === true) this.#awaitTargets(discovery)
+    else {
+      const isOut = targets.length > 0 && targets.every(({ fullWeight }) => fullWeight === 0)
+      this.#fail(isOut ? NO_TARGET : NONE_WELL)
+    }
+  }
+
+  /** Nobody knows yet whether there are targets: that is waited for, no longer than for a connection. */
+  #awaitTargets(discovery: Discovery): void {
+    const { parts } = this.#context
+    const stopTimer = parts.after(this.#compiled.connectMs, () => {
+      this.#stopTimers()
+      this.#fail(NONE_WELL)
+    })
+    const stopWaiting = discovery.whenKnown(() => {
+      this.#stopTimers()
+      this.#live = parts.upstreams.renew(this.#live)
+      this.#attempt()
+    })
+    this.#stopTry = () => {
+      stopTimer()
+      stopWaiting()
+    }
   }
 
   #choose(tried: readonly LiveTarget[], nowMs: number): LiveTarget | null {

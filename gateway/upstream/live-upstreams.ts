@@ -1,6 +1,8 @@
 import type { Random } from '../../shared/random.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
 import { sameJson } from '../../shared/routing/same-json.ts'
+import { discoveredTarget } from '../../shared/routing/compile-discovery.ts'
+import type { Discover, Discovery } from '../discovery/discovery.ts'
 import { hashText } from './balance.ts'
 import { Breaker } from './breaker.ts'
 import type { WatchTargets } from './health-checks.ts'
@@ -28,6 +30,8 @@ export type LiveUpstream = {
   readonly byToken: ReadonlyMap<string, LiveTarget>
   /** Copies of requests; survives every change. */
   readonly mirroring: Mirroring
+  /** Looks for the targets; survives as long as its options stay the same. Null: they are written down. */
+  readonly discovery: Discovery | null
   /** Requests that hold it. 0 ≤ users. */
   users: number
   /** Another has taken its place; it ends with its last user. */
@@ -45,6 +49,7 @@ export type LiveParts = {
   /** Milliseconds from any fixed moment. */
   readonly now: () => number
   readonly watchTargets: WatchTargets
+  readonly discover: Discover
 }
 
 /**
@@ -77,9 +82,18 @@ export class LiveUpstreams {
   /** A change gave `key` a form, in which it lives from now on, or took it away: null. In the tick of the swap. */
   adopt(key: string, compiled: CompiledUpstream | null): void {
     const old = this.#live.get(key)
-    if (compiled === null) this.#live.delete(key)
-    else this.#bringToLife(compiled, old ?? null)
-    if (old !== undefined) this.#retire(old)
+    const next = compiled === null ? null : this.#bringToLife(compiled, old ?? null)
+    if (next === null) this.#live.delete(key)
+    if (old !== undefined) this.#retire(old, next)
+  }
+
+  /** The form that has taken the place of one that a request holds: it is held instead. The same if there is none. */
+  renew(held: LiveUpstream): LiveUpstream {
+    const newest = this.#live.get(held.compiled.key)
+    if (newest === undefined) return held
+    newest.users += 1
+    this.release(held)
+    return newest
   }
 
   /** Whether an upstream is alive: only then is there anything that a change must be told to. */
@@ -99,12 +113,16 @@ export class LiveUpstreams {
 
   /** No further request comes: nothing is watched any more. */
   close(): void {
-    for (const live of this.#live.values()) stopWatching(live)
+    for (const live of this.#live.values()) {
+      stopWatching(live)
+      live.discovery?.stop()
+    }
   }
 
   #bringToLife(compiled: CompiledUpstream, old: LiveUpstream | null): LiveUpstream {
+    const discovery = this.#discoveryFor(compiled, old)
     const byOrigin = new Map<string, LiveTarget>()
-    for (const target of compiled.targets) {
+    for (const target of targetsOf(compiled, discovery)) {
       const same = byOrigin.get(target.origin)
       // The same address twice is one target with the sum of the weights.
       if (same !== undefined) same.fullWeight += target.weight
@@ -123,6 +141,7 @@ export class LiveUpstreams {
         compiled.sticky === null ? [] : targets.map((target) => [tokenOf(target), target]),
       ),
       mirroring: old?.mirroring ?? { underWay: 0, dropped: 0 },
+      discovery,
       users: 0,
       isRetired: false,
       stopChecks: null,
@@ -150,8 +169,25 @@ export class LiveUpstreams {
     }
   }
 
-  #retire(live: LiveUpstream): void {
+  #discoveryFor(compiled: CompiledUpstream, old: LiveUpstream | null): Discovery | null {
+    const options = compiled.discovery
+    if (options === null) return null
+    const before = old?.discovery ?? null
+    if (before !== null && sameJson(before.options, options)) return before
+    const begun = this.#parts.discover(options, () => this.#retarget(compiled.key, begun))
+    return begun
+  }
+
+  /** Other targets were found: what is known of those that stay, stays. Calls to those that go are finished. */
+  #retarget(key: string, discovery: Discovery): void {
+    const old = this.#live.get(key)
+    if (old === undefined || old.discovery !== discovery) return
+    this.#retire(old, this.#bringToLife(old.compiled, old))
+  }
+
+  #retire(live: LiveUpstream, next: LiveUpstream | null): void {
     live.isRetired = true
+    if (live.discovery !== null && live.discovery !== next?.discovery) live.discovery.stop()
     live.selector.retire()
     stopWatching(live)
     if (live.users === 0) this.#close(live)
@@ -160,6 +196,16 @@ export class LiveUpstreams {
   #close(live: LiveUpstream): void {
     for (const target of live.targets) target.connection.release()
   }
+}
+
+/** What was found, or while that is nothing, what is written down. */
+function targetsOf(
+  compiled: CompiledUpstream,
+  discovery: Discovery | null,
+): readonly CompiledTarget[] {
+  const endpoints = discovery?.endpoints ?? []
+  if (discovery === null || endpoints.length === 0) return compiled.targets
+  return endpoints.map((endpoint) => discoveredTarget(endpoint, discovery.options.isTls))
 }
 
 /** What stands for a target with clients: the same on every gateway, and no address. */

@@ -1,4 +1,5 @@
 import { UPSTREAMS_SHOWN_MAX } from '../../shared/limits.ts'
+import type { Discovery } from '../discovery/discovery.ts'
 import type { BreakerState } from './breaker.ts'
 import type { LiveUpstream, LiveTarget } from './live-upstreams.ts'
 
@@ -24,6 +25,14 @@ export type TargetReport = {
   readonly lastCheck: { readonly agoMs: number; readonly failure: string | null } | null
 }
 
+/** How the targets of an upstream are known. */
+type DiscoveryReport = {
+  /** Since they were last found; null when they never were. */
+  readonly foundAgoMs: number | null
+  /** Why the last look failed; null when it did not. */
+  readonly failure: string | null
+}
+
 /** One upstream that is alive. */
 export type UpstreamReport = {
   readonly upstream: string
@@ -33,6 +42,8 @@ export type UpstreamReport = {
   readonly breaker: BreakerState | null
   /** Copies of requests that were given up or never made. */
   readonly mirrorsDropped: number
+  /** Of the worker that knows least; null where targets are written down. */
+  readonly discovery: DiscoveryReport | null
   readonly targets: readonly TargetReport[]
 }
 
@@ -55,8 +66,20 @@ function reportUpstream(live: LiveUpstream, nowMs: number): UpstreamReport {
     panic: live.selector.isPanic,
     breaker: live.breaker?.stateAt(nowMs) ?? null,
     mirrorsDropped: live.mirroring.dropped,
+    discovery: live.discovery === null ? null : reportDiscovery(live.discovery, nowMs),
     targets: live.targets.map((target) => reportTarget(live, target, nowMs)),
   }
+}
+
+function reportDiscovery({ standing }: Discovery, nowMs: number): DiscoveryReport {
+  const { foundAtMs, failure } = standing
+  return { foundAgoMs: foundAtMs === null ? null : Math.round(nowMs - foundAtMs), failure }
+}
+
+function worseKnown(a: DiscoveryReport | null, b: DiscoveryReport | null): DiscoveryReport | null {
+  if (a === null || b === null) return a ?? b
+  const age = (report: DiscoveryReport): number => report.foundAgoMs ?? Number.POSITIVE_INFINITY
+  return age(a) > age(b) ? a : b
 }
 
 function reportTarget(live: LiveUpstream, target: LiveTarget, nowMs: number): TargetReport {
@@ -123,6 +146,7 @@ function mergeUpstreams(a: UpstreamReport, b: UpstreamReport): UpstreamReport {
     panic: a.panic || b.panic,
     breaker: rankOf(a.breaker) > rankOf(b.breaker) ? a.breaker : b.breaker,
     mirrorsDropped: a.mirrorsDropped + b.mirrorsDropped,
+    discovery: worseKnown(a.discovery, b.discovery),
     targets: [...targets.values()],
   }
 }

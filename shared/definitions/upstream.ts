@@ -6,6 +6,7 @@ import {
   URL_CHARS_MAX,
 } from '../limits.ts'
 import { millisecondsSchema } from './common.ts'
+import { discoverSchema } from './discovery.ts'
 import { healthSchema } from './health.ts'
 import { keySourceSchema } from './key-source.ts'
 import { breakerSchema, hedgeSchema, retriesSchema } from './retries.ts'
@@ -69,7 +70,19 @@ const keepAliveSchema = z.strictObject({
 /** What an Upstream is, whether named or written inline in an Api. */
 export const upstreamSpecSchema = z
   .strictObject({
-    targets: z.array(targetSchema).min(1).max(TARGETS_PER_UPSTREAM_MAX),
+    targets: z
+      .array(targetSchema)
+      .min(1)
+      .max(TARGETS_PER_UPSTREAM_MAX)
+      .optional()
+      .describe(
+        'Needed unless there is `discover`; beside it they stand in while nothing is found.',
+      ),
+    discover: discoverSchema
+      .optional()
+      .describe(
+        'Targets that are found by DNS, over HTTP or in a file, and followed as they change.',
+      ),
     balance: z
       .enum(BALANCES)
       .optional()
@@ -100,6 +113,10 @@ export const upstreamSpecSchema = z
       .describe(
         'The Host a target sees: what the client sent (default), or the host of its own url.',
       ),
+  })
+  .refine(({ targets, discover }) => targets !== undefined || discover !== undefined, {
+    path: ['targets'],
+    message: 'is required, unless there is `discover`',
   })
   .refine(({ balance, hashOn }) => hashOn === undefined || balance === 'hash', {
     path: ['hashOn'],

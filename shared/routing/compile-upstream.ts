@@ -7,6 +7,7 @@ import {
   RETRIES_DEFAULT,
   UPSTREAM_IDLE_MS_DEFAULT,
 } from '../limits.ts'
+import { compileDiscovery } from './compile-discovery.ts'
 import { compileHealth } from './compile-health.ts'
 import { compileBreaker, compileRetry } from './compile-retries.ts'
 import { compileSticky } from './compile-sticky.ts'
@@ -20,7 +21,8 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
     balance: spec.balance ?? 'round-robin',
     hashOn: compileKeySource(spec.hashOn),
     sticky: compileSticky(spec.sticky),
-    targets: spec.targets.map(compileTarget),
+    targets: (spec.targets ?? []).map(compileTarget),
+    discovery: compileDiscovery(spec.discover),
     connectMs: spec.timeouts?.connectMs ?? CONNECT_MS_DEFAULT,
     firstByteMs: spec.timeouts?.firstByteMs ?? FIRST_BYTE_MS_DEFAULT,
     idleMs: spec.timeouts?.idleMs ?? UPSTREAM_IDLE_MS_DEFAULT,
@@ -38,8 +40,8 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
 }
 
 /** Whether an upstream must live before its first request. */
-export function isWatched({ health }: UpstreamSpec): boolean {
-  return health?.active !== undefined
+export function isWatched({ health, discover }: UpstreamSpec): boolean {
+  return health?.active !== undefined || discover !== undefined
 }
 
 /** What a whole URL parser has nothing to do for: a name or IPv4 address that is canonical already. */

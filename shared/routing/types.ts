@@ -28,7 +28,10 @@ export type CompiledUpstream = {
   readonly hashOn: KeySource | null
   /** Null: a client may meet another target each time. */
   readonly sticky: StickyOptions | null
+  /** As written down; with `discovery` they only stand in while none are found. */
   readonly targets: readonly CompiledTarget[]
+  /** Null: the targets are those that are written down. */
+  readonly discovery: DiscoveryOptions | null
   readonly connectMs: number
   readonly firstByteMs: number
   readonly idleMs: number
@@ -78,6 +81,41 @@ export type ActiveCheck = {
 export type KeySource = {
   readonly type: 'header' | 'cookie' | 'query' | 'path'
   readonly name: string
+}
+
+/** Where the targets of an upstream are found, and how they are spoken to. */
+export type DiscoveryOptions = {
+  readonly isTls: boolean
+  readonly portDefault: number
+  /** Least time from one look to the next; the interval, where nothing else says how long an answer lives. */
+  readonly ttlMsMin: number
+} & (
+  | {
+      readonly type: 'dns'
+      readonly name: string
+      /** SRV records instead of addresses. */
+      readonly isService: boolean
+      /** Null: as this machine looks names up. */
+      readonly server: { readonly host: string; readonly port: number } | null
+      readonly family: 'any' | 'ipv4' | 'ipv6'
+    }
+  | {
+      readonly type: 'http'
+      readonly url: string
+      readonly timeoutMs: number
+      readonly list: ListOptions
+    }
+  | { readonly type: 'file'; readonly path: string; readonly list: ListOptions }
+)
+
+/** Where a list of targets lies in JSON, and host, port and weight in its items: member names, outermost first. */
+export type ListOptions = {
+  readonly list: readonly string[]
+  readonly host: readonly string[]
+  readonly port: readonly string[]
+  readonly weight: readonly string[]
+  /** For an item without one. */
+  readonly portDefault: number
 }
 
 /** How a client is kept with its target. */

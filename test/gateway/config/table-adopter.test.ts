@@ -14,6 +14,9 @@ function adopter(): { readonly current: CurrentTable; readonly adopter: TableAdo
     random: new Random(1),
     now: () => 0,
     watchTargets: () => () => {},
+    discover: () => {
+      throw new Error('nothing is discovered here')
+    },
   })
   return { current, adopter: new TableAdopter(current, upstreams) }
 }

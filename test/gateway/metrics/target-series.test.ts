@@ -23,7 +23,14 @@ function target(url: string, more: Partial<TargetReport> = {}): TargetReport {
 }
 
 function upstream(name: string, ...targets: readonly TargetReport[]): UpstreamReport {
-  return { upstream: name, panic: false, breaker: null, mirrorsDropped: 0, targets }
+  return {
+    upstream: name,
+    panic: false,
+    breaker: null,
+    mirrorsDropped: 0,
+    discovery: null,
+    targets,
+  }
 }
 
 test('series beyond the bound are added up in one', () => {
@@ -54,6 +61,7 @@ test('the reports of workers become one: counts added up, and the worst of each 
       panic: true,
       breaker: 'half-open',
       mirrorsDropped: 0,
+      discovery: null,
       targets: [
         { ...down, workersUp: 1, inFlight: 2, requests: 20, failures: 4 },
         target('http://y'),

@@ -15,6 +15,7 @@ import type { TraceSettings } from '../../../gateway/tracing/settings.ts'
 import { Tracer } from '../../../gateway/tracing/tracer.ts'
 import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
+import { Discovery, type Discover } from '../../../gateway/discovery/discovery.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
 import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
@@ -58,7 +59,8 @@ export async function startImpatientWorker(
   const connections = new Http1Connections(deadlines)
   const random = new Random(1)
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
-  const upstreams = new LiveUpstreams(connections, { random, now, watchTargets })
+  const discover: Discover = (options, onChange) => new Discovery(options, { now, onChange })
+  const upstreams = new LiveUpstreams(connections, { random, now, watchTargets, discover })
   const current = new CurrentTable()
   const adopter = new TableAdopter(current, upstreams)
   const memory = makeMetrics(1, 'full')

@@ -231,6 +231,25 @@ test.for([
   ],
   [{ hedge: { afterMs: 0 } }, 'spec.hedge.afterMs: too small: expected number to be >=1'],
   [{ breaker: { probe: 1 } }, 'spec.breaker.probe: unknown field, did you mean "probes"?'],
+  [{ discover: {} }, 'spec.discover: must have exactly one of `dns`, `http` and `file`'],
+  [
+    { discover: { dns: { name: 'a' }, file: { path: '/x' } } },
+    'spec.discover: must have exactly one of `dns`, `http` and `file`',
+  ],
+  [
+    { discover: { dns: { name: 'a b' } } },
+    'spec.discover.dns.name: must be a host or service name',
+  ],
+  [
+    { discover: { dns: { name: 'a', server: 'ns.example' } } },
+    'spec.discover.dns.server: must be ADDRESS:PORT',
+  ],
+  [{ discover: { file: { path: 'x' } } }, 'spec.discover.file.path: must begin with "/"'],
+  [
+    { discover: { http: { url: 'ftp://x' } } },
+    'spec.discover.http.url: must be http:// or https://',
+  ],
+  [{ targets: undefined }, 'spec.targets: is required, unless there is `discover`'],
   [{ hashOn: { header: 'x' } }, 'spec.hashOn: is for `balance: hash`'],
   [{ balance: 'hash', hashOn: {} }, 'spec.hashOn: must name exactly one'],
   [{ balance: 'hash', hashOn: { path: true, cookie: 'a' } }, 'spec.hashOn: must name exactly one'],

@@ -19,8 +19,10 @@ export type Exchange = {
   readonly path: string
   /** Raw text after `?`; empty when there is none. */
   readonly query: string
-  /** IP address of the client, IPv4 in its own form. */
+  /** IP address of the client, IPv4 in its own form: as trusted proxies tell it, else of the peer. */
   readonly clientAddress: string
+  /** IP address that the connection comes from: of the client, or of the last proxy before this gateway. */
+  readonly peerAddress: string
   /** Port that the client came in by. */
   readonly localPort: number
   readonly isTls: boolean

@@ -10,6 +10,7 @@ import {
   URL_CHARS_MAX,
   WORKERS_MAX,
 } from '../shared/limits.ts'
+import { readNetworkOptions, type NetworkOptions, type NetworkSettings } from './network-options.ts'
 import { METRICS_LEVELS, type MetricsLevel } from './metrics/slots.ts'
 import type { TraceSettings } from './tracing/settings.ts'
 import { readRecordOptions, type RecordOptions, type RecordPlan } from './record-options.ts'
@@ -50,9 +51,11 @@ export type GatewayOptions = {
   readonly otlpSample?: number
   /** Access records; default none. */
   readonly records?: RecordOptions
+  /** Who stands in front; default nobody that is believed. */
+  readonly network?: NetworkOptions
 }
 
-export type { RecordOptions }
+export type { NetworkOptions, RecordOptions }
 
 /** A host and a port apart. `host` carries no brackets. */
 export type Address = { readonly host: string; readonly port: number }
@@ -74,6 +77,7 @@ export type GatewaySettings = {
   readonly metrics: MetricsLevel
   readonly records: RecordPlan | null
   readonly traces: TraceSettings | null
+  readonly network: NetworkSettings
 }
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/
@@ -100,6 +104,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     metrics: readMetricsLevel(options.metrics ?? 'full', issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),
     traces: readTraceOptions(options, issues),
+    network: readNetworkOptions(options.network ?? {}, issues),
   }
   if (options.https !== undefined && options.https !== null) {
     issues.push({ path: 'https', message: 'TLS listeners are not built yet; leave --https out' })

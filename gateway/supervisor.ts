@@ -60,6 +60,7 @@ export class Supervisor {
       logger,
       metricsLevel: settings.metrics,
       traces: settings.traces,
+      network: settings.network,
       records:
         records === null || this.#records === null
           ? null

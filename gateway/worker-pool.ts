@@ -8,6 +8,7 @@ import {
 import type { Logger } from '../shared/logger.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
+import type { NetworkSettings } from './network-options.ts'
 import type { Address } from './options.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
@@ -28,6 +29,7 @@ export type PoolParts = {
   readonly traces: TraceSettings | null
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
+  readonly network: NetworkSettings
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
   readonly whole: () => {
     readonly parts: readonly WorkerChange[]
@@ -206,6 +208,7 @@ export class WorkerPool implements LinkHandler {
         metrics: this.metrics,
         records: this.#parts.records?.settings ?? null,
         traces: this.#parts.traces,
+        network: this.#parts.network,
       },
       this,
     )

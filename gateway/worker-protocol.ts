@@ -1,6 +1,7 @@
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
+import type { NetworkSettings } from './network-options.ts'
 import type { Address } from './options.ts'
 import type { RecordSettings } from './records/settings.ts'
 import type { TraceSettings } from './tracing/settings.ts'
@@ -15,6 +16,7 @@ export type WorkerStart = {
   readonly records: RecordSettings | null
   /** Null: no spans. */
   readonly traces: TraceSettings | null
+  readonly network: NetworkSettings
 }
 
 /** Which config a worker serves. `step` counts what the supervisor sent, and only grows. */

@@ -12,6 +12,7 @@ import { httpDate } from './http-date.ts'
 import { Http1Listener, type ListenAddress } from './listeners/http1.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
+import { trustedProxiesOf } from './network-options.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
@@ -33,7 +34,7 @@ function runWorker(
   tell: (message: FromWorker) => void,
   makeTracer: MakeTracer,
 ): (message: ToWorker) => void {
-  const { index, metrics: memory, records: settings } = start
+  const { index, metrics: memory, records: settings, network } = start
   const deadlines = new Deadlines(now)
   const connections = new Http1Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
@@ -52,6 +53,8 @@ function runWorker(
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
     deadlines,
+    trusted: trustedProxiesOf(network),
+    proxyProtocol: network.proxyProtocol,
   })
 
   function change(message: Extract<ToWorker, { type: 'change' }>): void {

@@ -453,6 +453,16 @@ export const CLIENT_REQUESTS_PER_CONNECTION_MAX = 100_000
 export const CLIENT_CONNECTIONS_MAX = 16_384
 /** Of these, from one client address. Clients behind one address translation share it. */
 export const CLIENT_CONNECTIONS_PER_ADDRESS_MAX = 8_192
+/** Networks that a gateway believes. */
+export const TRUSTED_NETWORKS_MAX = 256
+/** Addresses in X-Forwarded-For or Forwarded that are looked at, from the last one on. */
+export const FORWARDED_HOPS_MAX = 32
+/** A PROXY header of version 1, its line end included (PROXY protocol 2.1). */
+export const PROXY_LINE_BYTES_MAX = 107
+/** A PROXY header of version 2 with its additional fields. */
+export const PROXY_HEADER_BYTES_MAX = 4 * KIB
+/** A PROXY header must arrive within it. */
+export const PROXY_HEADER_MS_MAX = 5_000
 /** Up to this size a piece of a body is put into one write with the head, or with the pieces before it. */
 export const SMALL_PIECE_BYTES_MAX = 4 * KIB
 /** Text that is gathered for one write. */

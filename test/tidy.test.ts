@@ -105,6 +105,8 @@ const PURE = [
   'control-plane/raft/',
   'control-plane/state-machine/',
   'gateway/http1/',
+  'gateway/addresses/',
+  'gateway/proxy-protocol/',
   'gateway/stages/',
   'gateway/records/',
   'gateway/discovery/endpoint-list.ts',

@@ -8,6 +8,7 @@ import {
 } from '../start/access-log-options.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
+import { NETWORK_OPTIONS, readNetworkArguments } from '../start/network-options.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
 import { textOf } from '../trust.ts'
 import { readToken, TOKEN_OPTIONS } from '../token-option.ts'
@@ -93,6 +94,7 @@ export const GATEWAY_COMMANDS = [
         default: 1,
         describe: 'share of the traces that begin here and are recorded, 0 to 1',
       },
+      ...NETWORK_OPTIONS,
       ...ACCESS_LOG_OPTIONS,
       ...LOG_OPTION,
     },
@@ -119,6 +121,7 @@ export const GATEWAY_COMMANDS = [
         otlp: args.otlp ?? null,
         otlpSample: args['otlp-sample'],
         records: readAccessLogOptions(args),
+        network: readNetworkArguments(args),
       }
       const { startGateway } = await import('../../gateway/main.ts')
       return runUntilStopped(terminal, logger, async () => {

@@ -6,9 +6,11 @@ import {
   CLIENT_LINGER_MS,
   CLIENT_REQUESTS_PER_CONNECTION_MAX,
 } from '../../shared/limits.ts'
+import { clientBehind } from '../addresses/forwarded.ts'
 import type { Deadline, Deadlines } from '../deadlines.ts'
 import type { ByteStream, ServeExchange } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
+import type { Fields } from '../http1/fields.ts'
 import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
 import { malformed, type Refusal } from '../http1/refusal.ts'
 import { RequestHead } from '../http1/request-head.ts'
@@ -17,6 +19,7 @@ import { Outgoing } from '../outgoing.ts'
 import { errorReply, replyLines } from '../reply.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
+import type { TrustedProxies } from './trusted-proxies.ts'
 
 /** What connections of one listener share. */
 export type ConnectionParts = {
@@ -31,6 +34,8 @@ export type ConnectionParts = {
   /** How long a client may take for a whole head. */
   readonly headMs: number
   readonly isTls: boolean
+  /** Null: nobody is believed about the address of a client. */
+  readonly trusted: TrustedProxies | null
   /** Whether connections are to close after their replies. */
   readonly isDraining: () => boolean
   readonly onClosed: (connection: ClientConnection) => void
@@ -56,6 +61,8 @@ export class ClientConnection {
   readonly localPort: number
   readonly isTls: boolean
   readonly #parts: ConnectionParts
+  /** Null: what the peer says of its clients is not believed. */
+  readonly #trusted: TrustedProxies | null
   readonly #socket: Socket
   readonly #reader = new HeadReader(this.head)
   readonly #body = new BodyReader()
@@ -79,6 +86,7 @@ export class ClientConnection {
     this.#socket = socket
     this.#parts = parts
     this.clientAddress = clientAddress
+    this.#trusted = parts.trusted?.networks.hasText(clientAddress) === true ? parts.trusted : null
     this.localPort = socket.localPort ?? 0
     this.isTls = parts.isTls
     this.outgoing = new Outgoing(socket)
@@ -95,6 +103,14 @@ export class ClientConnection {
   /** Whether nothing is under way, so that it may be closed without a loss. */
   get isIdle(): boolean {
     return this.#step === 'head' && !this.#reader.isPartial && this.#socket.writableLength === 0
+  }
+
+  /** The client of a request: whom the peer names, if it is trusted, or the peer itself. */
+  clientBehind(fields: Fields): string {
+    const trusted = this.#trusted
+    const value = trusted === null ? undefined : fields.get(trusted.field)
+    if (trusted === null || value === undefined) return this.clientAddress
+    return clientBehind(this.clientAddress, { field: trusted.field, value }, trusted.networks)
   }
 
   /** Decides, before a reply's head goes out, whether the connection closes after it. */

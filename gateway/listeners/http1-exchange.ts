@@ -13,6 +13,7 @@ export class Http1Exchange implements Exchange {
   readonly path: string
   readonly query: string
   readonly clientAddress: string
+  readonly peerAddress: string
   readonly localPort: number
   readonly isTls: boolean
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1'
@@ -39,7 +40,8 @@ export class Http1Exchange implements Exchange {
     this.authority = target.authority
     this.path = target.path
     this.query = target.query
-    this.clientAddress = connection.clientAddress
+    this.peerAddress = connection.clientAddress
+    this.clientAddress = connection.clientBehind(head.fields)
     this.localPort = connection.localPort
     this.isTls = connection.isTls
     this.protocol = head.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'

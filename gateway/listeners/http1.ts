@@ -9,6 +9,8 @@ import {
 import type { Deadlines } from '../deadlines.ts'
 import type { ServeExchange } from '../exchange.ts'
 import { ClientConnection, type ConnectionParts } from './client-connection.ts'
+import { takeProxyHeader } from './proxy-intake.ts'
+import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
 
 /** What a listener asks of whoever owns it. */
 export type ListenerParts = {
@@ -25,6 +27,10 @@ export type ListenerParts = {
   /** Connections at a time, of all clients and of one address. Defaults CLIENT_CONNECTIONS_MAX, …_PER_ADDRESS_MAX. */
   readonly connectionsMax?: number
   readonly connectionsPerAddressMax?: number
+  /** Who is believed about the address of a client. Default: nobody. */
+  readonly trusted?: TrustedProxies | null
+  /** Default `off`. */
+  readonly proxyProtocol?: ProxyProtocol
 }
 
 export type ListenAddress = {
@@ -42,6 +48,9 @@ export class Http1Listener {
   readonly #connectionsPerAddressMax: number
   readonly #connections = new Set<ClientConnection>()
   readonly #perAddress = new Map<string, number>()
+  readonly #proxyProtocol: ProxyProtocol
+  /** Connections whose PROXY header is not there yet. */
+  readonly #beginning = new Set<Socket>()
   #isDraining = false
 
   constructor(parts: ListenerParts) {
@@ -56,9 +65,11 @@ export class Http1Listener {
       idleMs: parts.idleMs ?? CLIENT_IDLE_MS_MAX,
       headMs: parts.headMs ?? CLIENT_HEAD_MS_MAX,
       isTls: false,
+      trusted: parts.trusted ?? null,
       isDraining: () => this.#isDraining,
       onClosed: (connection) => this.#onClosed(connection),
     }
+    this.#proxyProtocol = parts.proxyProtocol ?? 'off'
     // A client may close its side and still wait for its answer.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#accept(socket)
@@ -98,13 +109,48 @@ export class Http1Listener {
 
   #closeIdle(): void {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+    for (const socket of this.#beginning) socket.destroy()
   }
 
   #accept(socket: Socket): void {
     const address = addressOf(socket)
+    if (this.#proxyProtocol === 'off') this.#begin(socket, address)
+    else if (this.#parts.trusted?.networks.hasText(address) === true) this.#read(socket, address)
+    else if (this.#proxyProtocol === 'accept') this.#begin(socket, address)
+    else this.#refuse(socket)
+  }
+
+  /** The connection of a trusted proxy begins with a header that says whose it is. */
+  #read(socket: Socket, address: string): void {
+    if (this.#connections.size + this.#beginning.size >= this.#connectionsMax) {
+      socket.destroy()
+      return
+    }
+    this.#beginning.add(socket)
+    socket.on('error', () => {})
+    takeProxyHeader(socket, {
+      deadlines: this.#parts.deadlines,
+      isOptional: this.#proxyProtocol === 'accept',
+      onTaken: (endpoints) => {
+        this.#beginning.delete(socket)
+        this.#begin(socket, endpoints?.source.address ?? address)
+        socket.resume()
+      },
+      onRefused: () => this.#refuse(socket),
+    })
+  }
+
+  /** Without an answer: who speaks first here is a proxy, which would pass it on to nobody. */
+  #refuse(socket: Socket): void {
+    this.#beginning.delete(socket)
+    this.#parts.onRefused('BAD_REQUEST')
+    socket.destroy()
+  }
+
+  #begin(socket: Socket, address: string): void {
     const ofAddress = this.#perAddress.get(address) ?? 0
     if (
-      this.#connections.size >= this.#connectionsMax ||
+      this.#connections.size + this.#beginning.size >= this.#connectionsMax ||
       ofAddress >= this.#connectionsPerAddressMax
     ) {
       // Without an answer: to write one costs what the limit is there to save.

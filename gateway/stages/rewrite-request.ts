@@ -34,7 +34,7 @@ export function rewriteRequest(exchange: Exchange, ids: RequestIds): RewrittenHe
   if (named !== null) lines = without(lines, named)
   if (!isRequestId(requestId)) requestId = ids.next()
   lines +=
-    `X-Forwarded-For: ${joined(forwardedFor, exchange.clientAddress)}\r\n` +
+    `X-Forwarded-For: ${joined(forwardedFor, exchange.peerAddress)}\r\n` +
     `X-Forwarded-Proto: ${exchange.isTls ? 'https' : 'http'}\r\n` +
     `X-Forwarded-Host: ${exchange.authority}\r\nX-Forwarded-Port: ${exchange.localPort}\r\n` +
     `X-Request-Id: ${requestId}\r\nVia: ${joined(via, VIA)}\r\n`

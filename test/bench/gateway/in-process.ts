@@ -77,6 +77,7 @@ const EXCHANGE = {
   query: 'page=2',
   protocol: 'HTTP/1.1',
   clientAddress: '10.1.2.3',
+  peerAddress: '10.1.2.3',
   isTls: false,
   header: (name: string) => (name === 'user-agent' ? 'bench/1.0' : undefined),
 } as RequestContext['exchange']

@@ -32,6 +32,7 @@ function exchangeOf(headers: readonly string[]): Exchange {
   return {
     fields: fieldsOf(headers),
     clientAddress: '192.0.2.7',
+    peerAddress: '192.0.2.7',
     authority: 'api.example.com:8080',
     localPort: 8080,
     isTls: false,

@@ -45,7 +45,7 @@ export async function startOneWorker(
 /** What a test may set of a listener. */
 type Patience = Pick<
   ListenerParts,
-  'idleMs' | 'headMs' | 'connectionsMax' | 'connectionsPerAddressMax'
+  'idleMs' | 'headMs' | 'connectionsMax' | 'connectionsPerAddressMax' | 'trusted' | 'proxyProtocol'
 >
 
 /** The same with another patience for silent clients. */

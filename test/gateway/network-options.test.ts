@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { readNetworkOptions, trustedProxiesOf } from '../../gateway/network-options.ts'
+import type { Issue } from '../../shared/errors.ts'
+import { TRUSTED_NETWORKS_MAX } from '../../shared/limits.ts'
+
+function issuesOf(options: Parameters<typeof readNetworkOptions>[0]): readonly string[] {
+  const issues: Issue[] = []
+  readNetworkOptions(options, issues)
+  return issues.map(({ path }) => path)
+}
+
+test('without options nobody is trusted', () => {
+  const settings = readNetworkOptions({}, [])
+  expect(settings).toMatchObject({ trustedProxies: [], proxyProtocol: 'off' })
+  expect(trustedProxiesOf(settings)).toBeNull()
+})
+
+test('every network that is none is named', () => {
+  expect(issuesOf({ trustedProxies: ['10.0.0.0/8', '10.0.0.1/8', '::1', 'lb.example'] })).toEqual([
+    'trustedProxies.1',
+    'trustedProxies.3',
+  ])
+  const many = Array.from({ length: TRUSTED_NETWORKS_MAX + 1 }, () => '10.0.0.1')
+  expect(issuesOf({ trustedProxies: many })).toEqual(['trustedProxies'])
+})
+
+test('PROXY headers need somebody who is believed', () => {
+  expect(issuesOf({ proxyProtocol: 'accept' })).toEqual(['proxyProtocol'])
+  expect(issuesOf({ proxyProtocol: 'require', trustedProxies: ['10.0.0.1'] })).toEqual([])
+})

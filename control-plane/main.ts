@@ -29,9 +29,11 @@ import {
 } from './options.ts'
 import type { Identity, Lookup, NodeAddress, PeerNote } from './ports.ts'
 import type { Security } from './security.ts'
+import { beginScrub, showDefinitions } from './scrubbing.ts'
 import { DefinitionFiles } from './storage/definition-files.ts'
 import { DiskSpace } from './storage/disk-space.ts'
 import type { NodeStore } from './storage/node-store.ts'
+import type { Scrub } from './storage/scrub.ts'
 import { systemLookup } from './system-lookup.ts'
 import { SYSTEM_CLOCK } from './system-clock.ts'
 import { tcpLinks } from './transport/links.ts'
@@ -120,6 +122,7 @@ class ServerProcess {
   readonly #ended = Promise.withResolvers<unknown>()
   #self: NodeAddress
   #node: Node | null = null
+  #scrub: Scrub | null = null
   #security: Security | null = null
   #api: ApiServer | null = null
   #transport: TcpTransport | null = null
@@ -174,6 +177,7 @@ class ServerProcess {
         version: VERSION,
         electionMs: this.#options.electionMs,
         sealKeys: this.#sealKeys,
+        scrub: () => this.#scrub?.report ?? null,
         access: {
           isOpen: !needsTokens(this.#options),
           isLoopback: isLoopbackOnly(this.#options),
@@ -240,11 +244,20 @@ class ServerProcess {
       onFatal: (error) => this.#ended.resolve(error),
     })
     this.#node = node
-    this.#files.follow(node)
+    const repairFiles = showDefinitions(this.#files, node)
     this.#peers.deliverTo(node)
     this.#late.arrive(node)
     this.#keepCard(node, identity, hints)
     await this.#security?.onFormed(identity, (...call) => transport.call(...call))
+    if (this.#aborted.signal.aborted) return
+    this.#scrub = beginScrub({
+      options: this.#options,
+      store: this.#store,
+      plane: node,
+      logger: this.#logger,
+      repairFiles,
+      onFatal: (error) => this.#ended.resolve(error),
+    })
   }
 
   /**
@@ -327,6 +340,7 @@ class ServerProcess {
     this.#api?.drain()
     await Promise.all([this.#node?.handOver(TRANSFER_MS_MAX), pause(API_DRAIN_MS)])
     await this.#api?.close()
+    await this.#scrub?.stop()
     await this.#node?.stop(TRANSFER_MS_MAX)
     await this.#transport?.close()
     this.#security?.close()

@@ -8,6 +8,8 @@ import {
   REMOVE_DEAD_MS_MAX,
   REMOVE_DEAD_MS_MIN,
   REMOVE_DEAD_VOTERS_DEFAULT,
+  SCRUB_BYTES_PER_SECOND_DEFAULT,
+  SCRUB_REST_MS_DEFAULT,
   TICK_MS_DEFAULT,
   TOKEN_CHARS_MAX,
 } from '../shared/limits.ts'
@@ -70,6 +72,9 @@ const optionsSchema = z
       .int()
       .min(1024 * 1024)
       .default(DISK_RESERVE_BYTES_DEFAULT),
+    /** 0: what is at rest is not read again. */
+    scrubBytesPerSecond: z.int().min(0).default(SCRUB_BYTES_PER_SECOND_DEFAULT),
+    scrubRestMs: z.int().min(1).default(SCRUB_REST_MS_DEFAULT),
     electionMs: z.int().min(10).max(60_000).default(ELECTION_MS_DEFAULT),
   })
   .refine(({ tickMs, heartbeatMs }) => heartbeatMs >= tickMs, {

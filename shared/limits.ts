@@ -154,6 +154,14 @@ export const INFLIGHT_BYTES_MAX = 64 * MIB
 export const TICK_MS_DEFAULT = 20
 export const HEARTBEAT_MS_DEFAULT = 60
 export const ELECTION_MS_DEFAULT = 300
+/** What is at rest is read at this rate at most, to see whether it still is what was written. */
+export const SCRUB_BYTES_PER_SECOND_DEFAULT = 2 * MIB
+/** Between two passes. */
+export const SCRUB_REST_MS_DEFAULT = 600_000
+/** Between two passes while something is damaged that could not be healed. */
+export const SCRUB_RETRY_MS = 60_000
+/** So much is read in one go. */
+export const SCRUB_PIECE_BYTES = 256 * KIB
 export const LOG_ENTRIES_RETAINED = 5_000
 export const LOG_BYTES_RETAINED = 64 * MIB
 /** So much of the log is kept at most for a member that is there and still fetches what came before. */

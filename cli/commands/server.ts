@@ -107,6 +107,11 @@ const START = defineCommand({
       default: '64MiB',
       describe: 'free space that the node keeps: below it no new writes are taken',
     },
+    'scrub-rate': {
+      type: 'string',
+      default: '2MiB',
+      describe: 'what is stored is read again so many bytes a second, to find damage; 0: never',
+    },
     ...LOG_OPTION,
   },
   run: async (args, terminal) => {
@@ -141,6 +146,7 @@ const START = defineCommand({
       heartbeatMs: args['heartbeat-ms'],
       electionMs: args['election-ms'],
       healCorrupt: args['heal-corrupt'] === 'on',
+      scrubBytesPerSecond: readByteSize('--scrub-rate', args['scrub-rate']),
       diskReserveBytes: readByteSize('--disk-reserve', args['disk-reserve']),
       logger,
       sealKeys: await readSealKeyOption(args['seal-key'], terminal.env),

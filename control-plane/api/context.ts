@@ -10,7 +10,7 @@ import {
   WATCHER_STALL_MS_MAX,
   WATCHERS_MAX,
 } from '../../shared/limits.ts'
-import type { ControlPlane } from '../ports.ts'
+import type { ControlPlane, ScrubReport } from '../ports.ts'
 import type { CertificateDesk } from './enrolment.ts'
 import type { Forwarder } from './forward.ts'
 import type { Gate } from './gate.ts'
@@ -37,6 +37,7 @@ export type ApiContext = {
   readonly rollouts: RolloutBoard
   readonly forwarder: Forwarder
   readonly metrics: Metrics
+  scrub(): ScrubReport
   /** The server is about to close: it is not ready and takes no watches, but still serves whoever calls. */
   isStopping(): boolean
   /** It closes: what comes now is refused. */

@@ -53,6 +53,7 @@ export function metricsSource(api: Omit<ApiContext, 'metrics' | 'forwarder'>): M
       .length,
     rolloutsWaiting: rollouts.count,
     deadMembersRemoved: plane.deadMembersRemoved,
+    scrub: api.scrub(),
   }
 }
 

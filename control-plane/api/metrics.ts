@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { Room } from '../ports.ts'
+import type { Room, ScrubReport } from '../ports.ts'
 
 /** What `/metrics` reads at the moment of a scrape. */
 export type MetricsSource = {
@@ -18,6 +18,7 @@ export type MetricsSource = {
   readonly gatewaysBehind: number
   readonly rolloutsWaiting: number
   readonly deadMembersRemoved: number
+  readonly scrub: ScrubReport
   readonly members: readonly {
     readonly name: string
     readonly healthy: boolean
@@ -127,6 +128,16 @@ const GAUGES: Readonly<
   dead_members_removed: [
     'Members that this node took out by itself, for their silence, since it started.',
     (source) => source.deadMembersRemoved,
+  ],
+  scrub_bytes: [
+    'Bytes at rest that were read to find damage, since the start.',
+    ({ scrub }) => scrub.bytes,
+  ],
+  scrub_passes: ['Times that everything at rest was read.', ({ scrub }) => scrub.passes],
+  scrub_damages: ['Times that damage at rest was found.', ({ scrub }) => scrub.damages],
+  scrub_damaged: [
+    '1 while something at rest is damaged and not healed.',
+    ({ scrub }) => scrub.isDamaged,
   ],
 }
 

@@ -19,7 +19,7 @@ import {
 import type { SealKeys } from '../../shared/definitions/seal.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Clock } from '../clock.ts'
-import type { ControlPlane } from '../ports.ts'
+import type { ControlPlane, ScrubReport } from '../ports.ts'
 import { createApp, createHotCalls } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
@@ -38,6 +38,7 @@ import { WatchHub } from './watch-hub.ts'
 
 const TCP_KEEP_ALIVE_MS = 10_000
 const CLOSE_SWEEP_MS = 20
+const NOT_SCRUBBED: ScrubReport = { bytes: 0, passes: 0, damages: 0, isDamaged: false }
 
 export type ApiOptions = {
   readonly host: string
@@ -58,6 +59,8 @@ export type ApiOptions = {
   readonly tls?: ApiTls
   /** What seals secrets; left out, definitions with secrets are refused. */
   readonly sealKeys?: SealKeys
+  /** What reading the node's data again has come to; null while it does not. */
+  readonly scrub?: () => ScrubReport | null
 }
 
 /** A node's HTTP API while it listens. */
@@ -181,6 +184,7 @@ function createRoom(options: ApiOptions): Room {
     rollouts,
     forwarder,
     metrics,
+    scrub: () => options.scrub?.() ?? NOT_SCRUBBED,
     isStopping: () => isStopping,
     isClosed: () => isClosed,
   }

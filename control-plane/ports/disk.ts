@@ -16,6 +16,16 @@ export type DiskRoom = {
   onRoom(listener: (room: Room) => void): () => void
 }
 
+/** What reading everything that is at rest has come to, since the process began. */
+export type ScrubReport = {
+  readonly bytes: number
+  readonly passes: number
+  /** How often damage was found. */
+  readonly damages: number
+  /** Something is damaged now, and not healed. */
+  readonly isDamaged: boolean
+}
+
 /** What one applied batch leaves behind; written in one atomic batch with the applied index. */
 export type AppliedBatch = {
   readonly appliedIndex: number

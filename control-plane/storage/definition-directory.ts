@@ -9,7 +9,8 @@ export type FileChanges = Map<string, Definition | null>
 
 /** Files handled at the same time: each holds one of the few threads that the log's syncs need as well. */
 const CONCURRENCY = 2
-const REVISION_FILE = 'REVISION'
+/** Says which revision the files show. */
+export const REVISION_FILE = 'REVISION'
 const TEMPORARY = /^\..*\.tmp$/
 const FOLDERS = KIND_NAMES.map(folderOf)
 
@@ -19,7 +20,7 @@ export function pathOf({ kind, name }: Pick<Definition, 'kind' | 'name'>): strin
 }
 
 /** The exact text of a definition's file. Equal on all nodes. */
-function fileText(definition: Definition): string {
+export function fileText(definition: Definition): string {
   return readableJson(definition)
 }
 
@@ -99,7 +100,8 @@ function folderOf(kind: string): string {
   return kind.toLowerCase()
 }
 
-async function readIfThere(path: string): Promise<string | null> {
+/** The text of a file; null when there is none. */
+export async function readIfThere(path: string): Promise<string | null> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {

@@ -63,6 +63,10 @@ export function stateKey(generation: number, suffix: Buffer): Buffer {
   return Buffer.concat([prefix, suffix])
 }
 
+export function isStateKey(key: Buffer): boolean {
+  return key[0] === STATE
+}
+
 /** What a state key is within its generation. */
 export function suffixOf(key: Buffer): Buffer {
   return key.subarray(STATE_PREFIX_BYTES)

@@ -20,6 +20,7 @@ import { generationRange, memberSuffix, SECTION, type Section } from './keys.ts'
 import { LogStore } from './log-store.ts'
 import { getMeta, Notes, putMeta } from './meta.ts'
 import { refoundingWrites, type Refounding } from './refounding.ts'
+import { findDamagedRecord } from './record-check.ts'
 import type { Retention } from './retention.ts'
 import { StagedSnapshot } from './snapshot-in.ts'
 import { cutSnapshot } from './snapshot-out.ts'
@@ -33,6 +34,7 @@ import {
   type AppliedMark,
 } from './state-records.ts'
 import { StateStore } from './state-store.ts'
+import type { Pace } from './table-check.ts'
 import { assertKnown, assertReadable, noteWriter, writerOf } from './written-by.ts'
 
 const IDENTITY = 'identity'
@@ -374,6 +376,16 @@ export class NodeStore {
     this.#restored = restored
     this.#remove(replaced)
     return restored
+  }
+
+  /** Says which stored record is damaged, reading all of them as fast as `pace` lets it; null when none is. */
+  damagedRecord(pace: Pace): Promise<string | null> {
+    return findDamagedRecord(this.#disk, pace)
+  }
+
+  /** Has the database write what its write-ahead log holds into a table, from memory, and begin another log. */
+  beginNewLog(): Promise<void> {
+    return this.#disk.compact({ gte: Buffer.of(0), lt: Buffer.of(0) })
   }
 
   /** Waits for the writes that were asked for, and unlocks the directory. */

@@ -21,28 +21,41 @@ const BLOCK_BYTES_MAX = 64 * 1024 * 1024
 
 type Handle = { readonly offset: number; readonly bytes: number }
 
+/** Waits as long as it takes for so many bytes to have been read slowly enough. */
+export type Pace = (bytes: number) => Promise<void>
+
 /**
  * Reads every table that the database in a directory refers to. STORAGE_CORRUPT with file and offset when a block is
  * damaged or a table is gone. About 300 MB/s.
  */
 export async function checkTables(path: string): Promise<void> {
+  for (const file of await tablesOf(path)) await checkTable(file, null)
+}
+
+/** The tables that the database in a directory refers to now. STORAGE_CORRUPT when what says so is damaged. */
+export async function tablesOf(path: string): Promise<readonly string[]> {
   const names = await readdir(path)
-  if (!names.includes('CURRENT')) return
+  if (!names.includes('CURRENT')) return []
   const manifest = (await readFile(join(path, 'CURRENT'), 'utf8')).trim()
   if (!names.includes(manifest)) throw damaged(join(path, 'CURRENT'), 0)
   const tables = liveTables(await readFile(join(path, manifest)))
   if (tables === null) throw damaged(join(path, manifest), 0)
-  for (const number of tables) {
+  return [...tables].map((number) => {
     const digits = String(number).padStart(6, '0')
     const name = [`${digits}.ldb`, `${digits}.sst`].find((each) => names.includes(each))
     if (name === undefined) throw damaged(join(path, `${digits}.ldb`), 0)
-    const file = await open(join(path, name), 'r')
-    try {
-      const offset = await findTableDamage(file)
-      if (offset !== null) throw damaged(join(path, name), offset)
-    } finally {
-      await file.close()
-    }
+    return join(path, name)
+  })
+}
+
+/** Reads one table, as fast as `pace` lets it. STORAGE_CORRUPT with the offset of the first damaged block. */
+export async function checkTable(path: string, pace: Pace | null): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    const offset = await findTableDamage(file, pace)
+    if (offset !== null) throw damaged(path, offset)
+  } finally {
+    await file.close()
   }
 }
 
@@ -51,7 +64,7 @@ function damaged(file: string, offset: number): RaftwayError {
 }
 
 /** Offset of the first block that is not what was written; null when the table is whole. */
-async function findTableDamage(file: FileHandle): Promise<number | null> {
+async function findTableDamage(file: FileHandle, pace: Pace | null): Promise<number | null> {
   const { size } = await file.stat()
   if (size < FOOTER_BYTES) return 0
   const at = size - FOOTER_BYTES
@@ -66,6 +79,7 @@ async function findTableDamage(file: FileHandle): Promise<number | null> {
     if (handles === null) return list.offset
     for (const handle of handles) {
       if ((await readBlock(file, handle, at)) === null) return handle.offset
+      if (pace !== null) await pace(handle.bytes)
     }
   }
   return null

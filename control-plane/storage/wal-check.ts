@@ -25,13 +25,16 @@ const SECTOR_BYTES = 512
  */
 export async function checkWriteAheadLogs(path: string): Promise<void> {
   await assertNotHeadless(path)
-  for (const name of await listLogs(path)) {
-    const file = join(path, name)
-    const offset = findDamage(await readFile(file))
-    if (offset === null) continue
-    const detail = `${file} is damaged at byte ${offset}: acknowledged log entries may be in what cannot be read`
-    throw new RaftwayError('STORAGE_CORRUPT', detail)
-  }
+  for (const file of await writeAheadLogsOf(path)) await checkWriteAheadLog(file)
+}
+
+/** Reads one write-ahead log whole, and gives how many bytes it has. STORAGE_CORRUPT as above. */
+export async function checkWriteAheadLog(file: string): Promise<number> {
+  const log = await readFile(file)
+  const offset = findDamage(log)
+  if (offset === null) return log.length
+  const detail = `${file} is damaged at byte ${offset}: acknowledged log entries may be in what cannot be read`
+  throw new RaftwayError('STORAGE_CORRUPT', detail)
 }
 
 /** Without CURRENT LevelDB takes the directory for an empty one, begins anew, and deletes what it finds. */
@@ -138,8 +141,10 @@ function hasRecordAfter(log: Buffer, end: number): boolean {
   return false
 }
 
-async function listLogs(path: string): Promise<string[]> {
-  return (await listFiles(path)).filter((name) => /^[0-9]+\.log$/.test(name)).sort()
+/** The write-ahead logs of a LevelDB directory, oldest first; none when it is not there. */
+export async function writeAheadLogsOf(path: string): Promise<readonly string[]> {
+  const names = (await listFiles(path)).filter((name) => /^[0-9]+\.log$/.test(name)).sort()
+  return names.map((name) => join(path, name))
 }
 
 async function listFiles(path: string): Promise<string[]> {

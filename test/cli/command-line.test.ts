@@ -167,6 +167,7 @@ describe('options', () => {
       'election-ms': 300,
       'heal-corrupt': 'on',
       'disk-reserve': '64MiB',
+      'scrub-rate': '2MiB',
       'remove-dead-min': 3,
       'log-level': 'info',
     })

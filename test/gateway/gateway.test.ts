@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { startGateway, type RunningGateway } from '../../gateway/main.ts'
 import type { GatewayOptions } from '../../gateway/options.ts'
+import type { Definition } from '../../shared/definitions/kinds.ts'
 import { isRaftwayError } from '../../shared/errors.ts'
 import { SILENT } from '../../shared/logger.ts'
 import { VERSION } from '../../shared/version.ts'
@@ -198,6 +199,37 @@ test('300 changes under load, and not one answer other than 200', async () => {
   expect([...statuses.keys()]).toEqual([200])
   expect(statuses.get(200)).toBeGreaterThan(100)
   expect(status.routes).toBe(8)
+})
+
+test('a config whose hash is not the node’s is taken anew, whole, while every request is answered', async () => {
+  const [a, b] = [await target('a'), await target('b')]
+  node.put(api('stays', '/stays', targets(a.url)), api('moves', '/moves', targets(a.url)))
+  const gateway = await start()
+  await applied(gateway, 1)
+  const load = { isOver: false }
+  const statuses = new Set<number>()
+  const client = (async () => {
+    while (!load.isOver) statuses.add((await ask(gateway, '/stays')).status)
+  })()
+  // The node says another hash than what the gateway comes to: what it has must differ from what the node has.
+  const moved = { ...api('moves', '/moves', targets(b.url)), revision: 2, createdRevision: 1 }
+  node.commit([{ op: 'put', definition: moved as Definition }], 'f'.repeat(64))
+  const { hash } = await node.reported(2)
+  expect(hash).toBe(node.hash)
+  // It came as a snapshot, and not by going on from where it was.
+  expect(node.watches.map((query) => query.has('from'))).toEqual([false, false])
+  await until('every worker has it', async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(gateway, '/moves')))
+    const texts = await Promise.all(answers.map((answer) => answer.text()))
+    return texts.every((text) => text === 'b')
+  })
+  // It follows as before.
+  node.put(api('later', '/later', targets(b.url)))
+  await applied(gateway, 3)
+  expect(node.watches).toHaveLength(2)
+  load.isOver = true
+  await client
+  expect([...statuses]).toEqual([200])
 })
 
 test('a worker that dies is replaced, and never answers without a config', async () => {

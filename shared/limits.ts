@@ -443,7 +443,7 @@ export const DRAIN_QUIET_MS_MAX = 1_000
 export const DRAIN_QUIET_SHARE = 20
 export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
-/** Calls that may wait for a connection to one target of one worker; beyond it, 503 UPSTREAM_BUSY. */
+/** Calls that may wait for a connection to one target of one worker, or for the first answer of a discovery; beyond it, 503 UPSTREAM_BUSY. */
 export const CALLS_WAITING_PER_TARGET_MAX = 1_024
 /** A client's whole request head must arrive within it. */
 export const CLIENT_HEAD_MS_MAX = 30_000

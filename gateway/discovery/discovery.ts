@@ -1,3 +1,4 @@
+import { CALLS_WAITING_PER_TARGET_MAX } from '../../shared/limits.ts'
 import type { DiscoveryOptions } from '../../shared/routing/types.ts'
 import { KnownEndpoints, type Endpoint } from './known-endpoints.ts'
 import { sourceOf, type Ask } from './sources.ts'
@@ -34,9 +35,9 @@ export class Discovery {
     return this.#known.endpoints
   }
 
-  /** The first look is still under way: nobody knows whether there is anything. */
-  get isPending(): boolean {
-    return !this.#hasAsked
+  /** The first look is still under way, so that nobody knows whether there is anything, and one more may wait for it. */
+  get mayWait(): boolean {
+    return !this.#hasAsked && this.#waiting.size < CALLS_WAITING_PER_TARGET_MAX
   }
 
   /** When the endpoints were last known for certain, and why they are not now. */

@@ -113,6 +113,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     }
     exchange.start(status, lines, length)
     this.#judge(status < 500)
+    this.#settleBreaker()
   }
 
   onData(bytes: Buffer, from: number, to: number): boolean {
@@ -133,6 +134,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     const { exchange, parts } = this.#context
     this.#stopWaiting()
     this.#judge(true)
+    this.#settleBreaker()
     this.#phase = 'tunnel'
     this.#context.status = 101
     const client = exchange.switchProtocols(rewriteUpgrade(fields, parts.httpDate))
@@ -221,7 +223,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   #withoutTarget(): void {
     const { targets, discovery } = this.#live
-    if (discovery?.isPending === true) this.#awaitTargets(discovery)
+    if (discovery?.mayWait === true) this.#awaitTargets(discovery)
     else {
       const isOut = targets.length > 0 && targets.every(({ fullWeight }) => fullWeight === 0)
       this.#fail(isOut ? NO_TARGET : NONE_WELL)
@@ -340,6 +342,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   #tryOutOfTime(): void {
     this.#stopTry = null
+    // Nothing could follow it: what is left to it is the time of the request.
+    if (this.#isBodyStarted) return
     this.#call?.abort()
     this.#attemptFailed(TRY_TIMEOUT, true)
   }
@@ -391,6 +395,14 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     else selector.failed(target, this.#context.parts.now())
   }
 
+  /** Once it is clear what the request comes to: an answer that goes on for hours must not be waited for. */
+  #settleBreaker(): void {
+    const { breaker } = this.#live
+    if (breaker === null || this.#permit === REFUSED) return
+    breaker.settle(this.#permit, this.#outcome, this.#context.parts.now())
+    this.#permit = REFUSED
+  }
+
   #leaveTarget(): void {
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
@@ -428,11 +440,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#mirror?.onRequestOver()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null
-    const { upstreams, now } = this.#context.parts
-    if (this.#live.breaker !== null && this.#permit !== REFUSED) {
-      this.#live.breaker.settle(this.#permit, this.#outcome, now())
-    }
-    upstreams.release(this.#live)
+    this.#settleBreaker()
+    this.#context.parts.upstreams.release(this.#live)
     record(this.#context)
   }
 }

@@ -51,8 +51,8 @@ export const retriesSchema = z.strictObject({
   perTryMs: millisecondsSchema
     .optional()
     .describe(
-      'From the start of an attempt to the head of its answer; then another may follow. Default: firstByteMs bounds each, ' +
-        'and none follows.',
+      'From the start of an attempt to the head of its answer; then another may follow. Not for a body that was begun to be ' +
+        'sent. Default: firstByteMs bounds each attempt, and none follows.',
     ),
   backoff: backoffSchema.optional().describe('Omitted: further attempts follow at once.'),
   budget: budgetSchema

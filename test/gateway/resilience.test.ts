@@ -86,6 +86,18 @@ describe('retries', () => {
     expect(slow.requests.length).toBeLessThan(6)
   })
 
+  test('the time of an attempt is none for a body that was begun to be sent: nothing could follow', async () => {
+    const slow = await target((request, response) => {
+      request.resume()
+      request.on('end', () => setTimeout(() => response.end('took it'), 150))
+    })
+    const retries = { attempts: 2, perTryMs: 50 }
+    const gateway = await worker(api('x', '/', { ...targets(slow.url), retries }))
+    const answer = await fetch(gateway.url, { method: 'PUT', body: 'x' })
+    expect(await answer.text()).toBe('took it')
+    expect(slow.requests).toHaveLength(1)
+  })
+
   test('a body that was begun to be sent is never sent again', async () => {
     const bodies: string[] = []
     const broken = await target((request) => {
@@ -236,6 +248,25 @@ describe('a breaker', () => {
     expect((await fetch(gateway.url)).status).toBe(200)
     expect(report()?.breaker).toBe('closed')
     expect((await fetch(gateway.url)).status).toBe(200)
+  })
+
+  test('hears of a probe when its answer begins, however long that then goes on', async () => {
+    let isEndless = false
+    const behind = await target((_request, response) => {
+      response.statusCode = isEndless ? 200 : 500
+      if (isEndless) response.write('begun')
+      else response.end()
+    })
+    const gateway = await worker(api('x', '/', { ...targets(behind.url), breaker: OPENS }))
+    for (let i = 0; i < 3; i++) expect((await fetch(gateway.url)).status).toBe(500)
+    const report = () => reportUpstreams(gateway.upstreams.all(), performance.now())[0]
+    await until('it to be half open', () => report()?.breaker === 'half-open')
+    isEndless = true
+    const gone = new AbortController()
+    const probe = await fetch(gateway.url, { signal: gone.signal })
+    expect(probe.status).toBe(200)
+    expect(report()?.breaker).toBe('closed')
+    gone.abort()
   })
 
   test('counts requests, not attempts: one that ends well is well', async () => {

@@ -4,6 +4,16 @@ import type { Fields } from './http1/fields.ts'
 /** A stream of bytes both ways, on which another protocol is spoken. */
 export type ByteStream = Duplex
 
+/** What a TLS handshake has shown. */
+export type TlsFacts = {
+  /** Name of the Certificate that the client was shown. */
+  readonly certificate: string
+  /** Host that the client named in the handshake; null when it named none. */
+  readonly serverName: string | null
+  /** The certificate that the client showed, if it is one that was asked for. */
+  readonly client: { readonly subject: string; readonly fingerprint: string } | null
+}
+
 /**
  * The port between listeners and the pipeline: one request and its reply, whatever the protocol. A listener has checked
  * the head when it hands an exchange over; nothing behind this type is known to the pipeline. It is also the
@@ -26,6 +36,8 @@ export type Exchange = {
   /** Port that the client came in by. */
   readonly localPort: number
   readonly isTls: boolean
+  /** Null without TLS. */
+  readonly tls: TlsFacts | null
   /** As the client spoke it. */
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
   /** As received and in that order. Belongs to the connection: not to be read after `end` or `abort`. */

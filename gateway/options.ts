@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import { RaftwayError, type Issue } from '../shared/errors.ts'
 import {
   CONTROL_URLS_MAX,
@@ -41,8 +42,10 @@ export type GatewayOptions = {
   readonly drainMs?: number
   /** Start although another gateway listens on the same port, to take over from it. Default false. */
   readonly sharesPort?: boolean
-  /** `HOST:PORT` for TLS traffic; refused until the gateway can serve it. */
+  /** `HOST:PORT` for TLS traffic; port 0 takes a free one. Default none. */
   readonly https?: string | null
+  /** Keys that open the keys of Certificates, as nodes sealed them. Default none. */
+  readonly sealKeys?: SealKeys
   /** What is counted. Default `full`. */
   readonly metrics?: MetricsLevel
   /** Where spans are posted as OTLP in JSON, such as `http://127.0.0.1:4318`; default nowhere. */
@@ -67,6 +70,8 @@ export type GatewaySettings = {
   readonly token: string | null
   readonly ca: string | null
   readonly http: Address
+  readonly https: Address | null
+  readonly sealKeys: SealKeys
   readonly status: Address
   readonly dataDir: string
   readonly workers: number
@@ -94,6 +99,11 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     token: options.token ?? null,
     ca: options.ca ?? null,
     http: readAddress('http', options.http ?? '0.0.0.0:8080', issues),
+    https:
+      options.https === undefined || options.https === null
+        ? null
+        : readAddress('https', options.https, issues),
+    sealKeys: options.sealKeys ?? [],
     status: readAddress('status', options.status ?? '127.0.0.1:8081', issues),
     dataDir: readText('dataDir', options.dataDir, issues),
     workers: readWorkers(options.workers, issues),
@@ -105,9 +115,6 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     records: readRecordOptions(options.name, options.records ?? {}, issues),
     traces: readTraceOptions(options, issues),
     network: readNetworkOptions(options.network ?? {}, issues),
-  }
-  if (options.https !== undefined && options.https !== null) {
-    issues.push({ path: 'https', message: 'TLS listeners are not built yet; leave --https out' })
   }
   if (issues.length > 0) {
     const text = issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')

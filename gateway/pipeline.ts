@@ -7,12 +7,17 @@ import { Forwarding } from './stages/forward.ts'
 import { matchStage } from './stages/match.ts'
 import { record } from './stages/record.ts'
 import { rewriteStage } from './stages/rewrite.ts'
+import { secureStage } from './stages/secure.ts'
 
 /**
  * What happens to a request before it is forwarded, in this order. A stage returns a reply to end the request, or
  * `undefined` to let it pass. Access checks go between the match and the rewrite.
  */
-const STAGES: readonly ((context: RequestContext) => StageResult)[] = [matchStage, rewriteStage]
+const STAGES: readonly ((context: RequestContext) => StageResult)[] = [
+  matchStage,
+  secureStage,
+  rewriteStage,
+]
 
 const NO_UPSTREAM = errorReply('INTERNAL', 'the route has no upstream')
 

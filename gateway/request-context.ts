@@ -6,6 +6,7 @@ import type { Exchange } from './exchange.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
+import type { Certificates } from './tls/certificates.ts'
 import type { Trace } from './tracing/otlp.ts'
 import type { Tracer } from './tracing/tracer.ts'
 import type { Tunnels } from './tunnels.ts'
@@ -19,6 +20,8 @@ export type PipelineParts = {
   readonly metrics: WorkerMetrics
   /** Null: no access records. */
   readonly records: RecordBatch | null
+  /** Null: no https port. */
+  readonly tls: TlsParts | null
   /** Null: no spans. */
   readonly tracer: Tracer | null
   readonly requestIds: RequestIds
@@ -29,6 +32,13 @@ export type PipelineParts = {
   readonly after: After
   /** This moment as a Date field has it. */
   readonly httpDate: () => string
+}
+
+/** What requests need to know of TLS. */
+type TlsParts = {
+  readonly certificates: Pick<Certificates, 'requiredFor'>
+  /** Port that clients are sent to. */
+  readonly port: number
 }
 
 type After = (ms: number, run: () => void) => () => void

@@ -21,6 +21,14 @@ import type { Applied } from './worker-protocol.ts'
 /** Definitions checked between two looks at everything else. */
 const CHECKS_PER_TURN = 200
 
+/** Ports that were really taken, for options that said 0. */
+export type GatewayPorts = {
+  readonly httpPort: number
+  /** Null without TLS. */
+  readonly httpsPort: number | null
+  readonly statusPort: number
+}
+
 type ConfigSource = NonNullable<GatewayReport['source']>
 
 /**
@@ -55,7 +63,8 @@ export class Supervisor {
     this.#records = records === null ? null : new RecordFile(records.destination, logger)
     this.#pool = new WorkerPool({
       workers: settings.workers,
-      address: settings.http,
+      addresses: { http: settings.http, https: settings.https },
+      sealKeys: settings.sealKeys,
       sharesPort: settings.sharesPort,
       logger,
       metricsLevel: settings.metrics,
@@ -84,18 +93,19 @@ export class Supervisor {
         : null
   }
 
-  /** Resolves once both ports listen. After a failure nothing is left running. */
-  async start(): Promise<{ readonly httpPort: number; readonly statusPort: number }> {
+  /** Resolves once all ports listen. After a failure nothing is left running. */
+  async start(): Promise<GatewayPorts> {
     try {
       const statusPort = await this.#status.listen(this.#settings.status)
       await this.#records?.open()
       await this.#pool.start()
       // The workers come up while the config is read; each adopts it before it listens.
       await this.#firstConfig()
-      const httpPort = await this.#pool.listen()
+      const { http: httpPort, https: httpsPort } = await this.#pool.listen()
       this.#follower?.start()
-      this.#logger.info({ httpPort, statusPort, workers: this.#pool.listening }, 'gateway is up')
-      return { httpPort, statusPort }
+      const ports = { httpPort, httpsPort, statusPort }
+      this.#logger.info({ ...ports, workers: this.#pool.listening }, 'gateway is up')
+      return ports
     } catch (error) {
       await this.stop()
       throw error

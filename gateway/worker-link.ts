@@ -7,12 +7,19 @@ import type { Quarantined } from '../shared/routing/types.ts'
 import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import type { UpstreamReport } from './upstream/report.ts'
-import type { Applied, FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
+import type {
+  Addresses,
+  Applied,
+  FromWorker,
+  Ports,
+  ToWorker,
+  WorkerStart,
+} from './worker-protocol.ts'
 
 /** What a worker's link tells the pool. */
 export type LinkHandler = {
   onApplied(link: WorkerLink, details: WorkerDetails): void
-  onListening(link: WorkerLink, port: number): void
+  onListening(link: WorkerLink, ports: Ports): void
   onListenFailed(
     link: WorkerLink,
     failure: { readonly code: string; readonly reason: string },
@@ -123,8 +130,8 @@ export class WorkerLink {
     }
   }
 
-  listen(address: { readonly host: string; readonly port: number }, isShared: boolean): void {
-    this.#post({ type: 'listen', address, isShared })
+  listen(addresses: Addresses, isShared: boolean): void {
+    this.#post({ type: 'listen', addresses, isShared })
   }
 
   recordsTaken(chars: number): void {
@@ -163,7 +170,7 @@ export class WorkerLink {
         return
       case 'listening':
         this.#isListening = true
-        this.#handler.onListening(this, message.port)
+        this.#handler.onListening(this, message.ports)
         return
       case 'listen-failed':
         this.#handler.onListenFailed(this, message)

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import { RaftwayError } from '../shared/errors.ts'
 import {
   DRAIN_QUIET_MS_MAX,
@@ -9,18 +11,21 @@ import type { Logger } from '../shared/logger.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
-import type { Address } from './options.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
 import { mergeReports, type UpstreamReport } from './upstream/report.ts'
 import type { TraceSettings } from './tracing/settings.ts'
 import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
-import type { Applied } from './worker-protocol.ts'
+import type { Addresses, Applied, Ports, WorkerStart } from './worker-protocol.ts'
+
+const TICKET_KEY_BYTES = 48
 
 export type PoolParts = {
   readonly workers: number
-  readonly address: Address
+  readonly addresses: Addresses
+  /** Keys that open the keys of Certificates. */
+  readonly sealKeys: SealKeys
   /** Another gateway may have the port, which this one takes over from. */
   readonly sharesPort: boolean
   readonly logger: Logger
@@ -46,7 +51,10 @@ export class WorkerPool implements LinkHandler {
   #workers: number
   readonly #links = new Map<number, WorkerLink>()
   readonly #timers = new Set<NodeJS.Timeout>()
-  #port = 0
+  /** 0 until the first worker has found one. */
+  #ports: Ports = { http: 0, https: null }
+  /** The same tickets are good in every worker, as long as the process lives. */
+  readonly #tls: WorkerStart['tls']
   #isShared = true
   #isStopping = false
   #restarts = 0
@@ -55,7 +63,7 @@ export class WorkerPool implements LinkHandler {
   #details: WorkerDetails = { routes: 0, quarantined: [] }
   #appliedStep = 0
   #whenListening: {
-    resolve: (port: number) => void
+    resolve: (ports: Ports) => void
     reject: (error: Error) => void
   } | null = null
   #whenGone: (() => void) | null = null
@@ -63,7 +71,15 @@ export class WorkerPool implements LinkHandler {
   constructor(parts: PoolParts) {
     this.#parts = parts
     this.#workers = parts.workers
+    const { addresses, sealKeys } = parts
+    this.#tls =
+      addresses.https === null ? null : { sealKeys, ticketKeys: randomBytes(TICKET_KEY_BYTES) }
     this.metrics = makeMetrics(parts.workers, parts.metricsLevel)
+  }
+
+  /** Whether every port is known that workers share. */
+  get #hasPorts(): boolean {
+    return this.#ports.http !== 0 && this.#ports.https !== 0
   }
 
   /** Workers that accept connections. */
@@ -88,26 +104,30 @@ export class WorkerPool implements LinkHandler {
 
   /** Starts the threads, which do not listen yet. Throws when the port is taken. */
   async start(): Promise<void> {
-    const { address, logger } = this.#parts
-    this.#port = address.port
-    if (!(await canSharePorts(address.host))) {
+    const { addresses, logger } = this.#parts
+    const { http, https } = addresses
+    this.#ports = { http: http.port, https: https === null ? null : https.port }
+    if (!(await canSharePorts(http.host))) {
       this.#isShared = false
       if (this.#workers > 1) {
         logger.warn({ workers: 1 }, 'this platform cannot share a port between threads: one worker')
       }
       this.#workers = 1
     }
-    if (this.#port !== 0 && !this.#parts.sharesPort) await checkPortIsFree(address)
+    for (const address of [http, https]) {
+      if (address === null || address.port === 0 || this.#parts.sharesPort) continue
+      await checkPortIsFree(address)
+    }
     for (let index = 0; index < this.#workers; index++) this.#spawn(index)
   }
 
-  /** Lets every worker listen, after what it was given before; resolves with the port once all do. */
-  async listen(): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>()
+  /** Lets every worker listen, after what it was given before; resolves with the ports once all do. */
+  async listen(): Promise<Ports> {
+    const { promise, resolve, reject } = Promise.withResolvers<Ports>()
     this.#whenListening = { resolve, reject }
     // With port 0 the first worker finds the port that the others share.
     for (const link of this.#links.values()) {
-      if (this.#port !== 0 || link.index === 0) this.#letListen(link)
+      if (this.#hasPorts || link.index === 0) this.#letListen(link)
     }
     return promise
   }
@@ -147,15 +167,15 @@ export class WorkerPool implements LinkHandler {
     this.#settle()
   }
 
-  onListening(link: WorkerLink, port: number): void {
+  onListening(link: WorkerLink, ports: Ports): void {
     this.#failures = 0
-    const isFirst = this.#port === 0
-    this.#port = port
+    const isFirst = !this.#hasPorts
+    this.#ports = ports
     if (isFirst) {
       for (const other of this.#links.values()) if (other !== link) this.#letListen(other)
     }
     if (this.listening === this.#workers) {
-      this.#whenListening?.resolve(port)
+      this.#whenListening?.resolve(ports)
       this.#whenListening = null
     }
     this.#settle()
@@ -209,6 +229,7 @@ export class WorkerPool implements LinkHandler {
         records: this.#parts.records?.settings ?? null,
         traces: this.#parts.traces,
         network: this.#parts.network,
+        tls: this.#tls,
       },
       this,
     )
@@ -221,11 +242,17 @@ export class WorkerPool implements LinkHandler {
     const link = this.#spawn(index)
     const whole = this.#parts.whole()
     if (whole !== null) link.giveAll(whole.parts, whole.to)
-    if (this.#port !== 0 || this.#links.size === 1) this.#letListen(link)
+    if (this.#hasPorts || this.#links.size === 1) this.#letListen(link)
   }
 
   #letListen(link: WorkerLink): void {
-    link.listen({ host: this.#parts.address.host, port: this.#port }, this.#isShared)
+    const { http, https } = this.#parts.addresses
+    const ports = this.#ports
+    const addresses = {
+      http: { host: http.host, port: ports.http },
+      https: https === null ? null : { host: https.host, port: ports.https ?? 0 },
+    }
+    link.listen(addresses, this.#isShared)
   }
 
   /** A step counts when every worker that takes connections serves it. */

@@ -1,3 +1,4 @@
+import type { SealKeys } from '../shared/definitions/seal.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
@@ -17,7 +18,15 @@ export type WorkerStart = {
   /** Null: no spans. */
   readonly traces: TraceSettings | null
   readonly network: NetworkSettings
+  /** Null: no https port. */
+  readonly tls: { readonly sealKeys: SealKeys; readonly ticketKeys: Uint8Array } | null
 }
+
+/** Where requests come in; https null: no TLS. */
+export type Addresses = { readonly http: Address; readonly https: Address | null }
+
+/** Ports that were really taken. */
+export type Ports = { readonly http: number; readonly https: number | null }
 
 /** Which config a worker serves. `step` counts what the supervisor sent, and only grows. */
 export type Applied = { readonly step: number; readonly revision: number; readonly hash: string }
@@ -33,7 +42,7 @@ export type ToWorker =
       /** Another message belongs to the same step: adopt, but do not answer yet. */
       readonly isPartial: boolean
     }
-  | { readonly type: 'listen'; readonly address: Address; readonly isShared: boolean }
+  | { readonly type: 'listen'; readonly addresses: Addresses; readonly isShared: boolean }
   /** So many characters of records are written, or lost. */
   | { readonly type: 'records-taken'; readonly chars: number }
   /** Connections that are idle stay open for `quietMs`. */
@@ -49,7 +58,7 @@ export type FromWorker =
       readonly routes: number
       readonly quarantined: readonly Quarantined[]
     }
-  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'listening'; readonly ports: Ports }
   | { readonly type: 'listen-failed'; readonly code: string; readonly reason: string }
   /** Whole lines; further ones are held back when too many are not yet taken. */
   | { readonly type: 'records'; readonly lines: string; readonly records: number }

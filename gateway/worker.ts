@@ -9,7 +9,7 @@ import { TableAdopter } from './config/table-adopter.ts'
 import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
 import { httpDate } from './http-date.ts'
-import { Http1Listener, type ListenAddress } from './listeners/http1.ts'
+import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { trustedProxiesOf } from './network-options.ts'
@@ -22,17 +22,21 @@ import { Http1Connections } from './upstream/http1-connections.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
 import { probeTarget } from './upstream/probes.ts'
 import { reportUpstreams } from './upstream/report.ts'
-import type { SpanCounts, Tracer } from './tracing/tracer.ts'
+import type { TlsAcceptor } from './tls/tls-acceptor.ts'
+import type { Tracer } from './tracing/tracer.ts'
 import type { FromWorker, ToWorker, WorkerStart } from './worker-protocol.ts'
 
 const start = workerData as WorkerStart // The supervisor is the only one who starts this file.
 
-type MakeTracer = (counts: SpanCounts) => Tracer | null
+type Optional = {
+  readonly tracer: (metrics: WorkerMetrics) => Tracer | null
+  readonly acceptor: (metrics: WorkerMetrics) => TlsAcceptor | null
+}
 
 /** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
 function runWorker(
   tell: (message: FromWorker) => void,
-  makeTracer: MakeTracer,
+  optional: Optional,
 ): (message: ToWorker) => void {
   const { index, metrics: memory, records: settings, network } = start
   const deadlines = new Deadlines(now)
@@ -45,10 +49,11 @@ function runWorker(
   const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
-  const tracer = makeTracer(metrics)
-  const live = { current, upstreams, tunnels, metrics, records, tracer, requestIds, random }
+  const tracer = optional.tracer(metrics)
+  const tls = optional.acceptor(metrics)
+  const live = { current, upstreams, tunnels, metrics, records, tracer, tls, requestIds, random }
   const pipeline = new Pipeline({ ...live, now, after, httpDate })
-  const listener = new Http1Listener({
+  const listeners = listenersOf(tls, {
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
@@ -60,7 +65,8 @@ function runWorker(
   function change(message: Extract<ToWorker, { type: 'change' }>): void {
     const puts =
       message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
-    const quarantined = adopter.adopt(puts, message.deletes)
+    const unusable = tls?.certificates.adopt(puts, message.deletes) ?? []
+    const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable]
     metrics.configChanged(now(), current)
     if (message.isPartial) return
     const routes = current.table.routeCount
@@ -69,7 +75,7 @@ function runWorker(
 
   async function drain(quietMs: number): Promise<void> {
     tunnels.drain()
-    await listener.drain(quietMs)
+    await Promise.all([listeners.http.drain(quietMs), listeners.https?.drain(quietMs)])
     upstreams.close()
     await connections.close()
     records?.flush()
@@ -84,7 +90,7 @@ function runWorker(
         return
       case 'listen':
         // Both hear their own failures, or end the thread, which the supervisor hears.
-        void listen(listener, { ...message.address, isShared: message.isShared }, tell)
+        void listen(listeners, message, tell)
         return
       case 'records-taken':
         records?.taken(message.chars)
@@ -101,25 +107,44 @@ function runWorker(
   }
 }
 
+type Listeners = { readonly http: Http1Listener; readonly https: Http1Listener | null }
+
+function listenersOf(tls: TlsAcceptor | null, parts: ListenerParts): Listeners {
+  const https = tls === null ? null : new Http1Listener({ ...parts, tls })
+  return { http: new Http1Listener(parts), https }
+}
+
 async function listen(
-  listener: Http1Listener,
-  address: ListenAddress,
+  { http, https }: Listeners,
+  { addresses, isShared }: Extract<ToWorker, { type: 'listen' }>,
   tell: (message: FromWorker) => void,
 ): Promise<void> {
   try {
-    tell({ type: 'listening', port: await listener.listen(address) })
+    const httpPort = await http.listen({ ...addresses.http, isShared })
+    const httpsPort =
+      addresses.https === null
+        ? null
+        : ((await https?.listen({ ...addresses.https, isShared })) ?? null)
+    tell({ type: 'listening', ports: { http: httpPort, https: httpsPort } })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     tell({ type: 'listen-failed', code, reason: describeError(error) })
   }
 }
 
-/** Spans cost memory even where none are made, so what makes them is loaded only where they are asked for. */
-async function tracerMaker(): Promise<MakeTracer> {
-  const { traces } = start
-  if (traces === null) return () => null
-  const { Tracer } = await import('./tracing/tracer.ts')
-  return (counts) => new Tracer(traces, counts)
+/** What costs memory even where nobody uses it is loaded only where it is asked for. */
+async function loadOptional(): Promise<Optional> {
+  const { traces, tls } = start
+  const tracing = traces === null ? null : await import('./tracing/tracer.ts')
+  const accepting = tls === null ? null : await import('./tls/tls-acceptor.ts')
+  return {
+    tracer: (metrics) =>
+      traces === null || tracing === null ? null : new tracing.Tracer(traces, metrics),
+    acceptor: (metrics) =>
+      tls === null || accepting === null
+        ? null
+        : new accepting.TlsAcceptor(tls.sealKeys, tls.ticketKeys, metrics),
+  }
 }
 
 function recordBatch(
@@ -168,8 +193,8 @@ function answerTo(
 const port = parentPort
 assert(port !== null, 'this file runs as a worker thread')
 // What comes meanwhile waits until somebody listens.
-const makeTracer = await tracerMaker()
+const optional = await loadOptional()
 port.on(
   'message',
-  runWorker((message) => port.postMessage(message), makeTracer),
+  runWorker((message) => port.postMessage(message), optional),
 )

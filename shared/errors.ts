@@ -245,6 +245,12 @@ export const ERROR_CODES = {
     title: 'No route matches the request',
   },
   BAD_REQUEST: { status: 400, blame: 'client', retry: 'never', title: 'The request is malformed' },
+  MISDIRECTED_REQUEST: {
+    status: 421,
+    blame: 'client',
+    retry: 'never',
+    title: 'The connection is not good for this host',
+  },
   TARGET_LINE_TOO_LONG: {
     status: 414,
     blame: 'client',

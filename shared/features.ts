@@ -12,6 +12,8 @@ export const FEATURES = {
   base: 1,
   /** Tokens, revocations, secrets, and what the cluster keeps for itself to check them. */
   access: 2,
+  /** Certificates. */
+  tls: 3,
 } as const
 
 export type Feature = keyof typeof FEATURES
@@ -21,6 +23,7 @@ export const KIND_FEATURES: Readonly<Record<Kind, Feature>> = {
   Api: 'base',
   Upstream: 'base',
   Secret: 'access',
+  Certificate: 'tls',
   Token: 'access',
   Revocation: 'access',
 }

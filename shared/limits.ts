@@ -44,6 +44,10 @@ export const TOKEN_CHARS_MAX = 512
 export const SECRET_CHARS_MAX = 64 * KIB
 /** Room for the largest secret in UTF-8, sealed and written as base64. */
 export const SEALED_CHARS_MAX = 3 * SECRET_CHARS_MAX * 2
+/** A certificate with those that lead to its authority, or the authorities of clients; as PEM. */
+export const CERTIFICATE_CHARS_MAX = 256 * KIB
+export const HOSTS_PER_CERTIFICATE_MAX = 256
+export const OCSP_CHARS_MAX = 16 * KIB
 /** Keys in one seal key file. */
 export const SEAL_KEYS_MAX = 32
 /** Failed attempts that one client address may make at once, and then in every second. */
@@ -364,6 +368,9 @@ export const SPANS_PER_EXPORT_MAX = 512
 /** Spans wait for others this long, and for a collector's answer so long at most. */
 export const TRACE_EXPORT_MS = 1_000
 export const TRACE_EXPORT_MS_MAX = 5_000
+/** The first message of a TLS client; keys that resist quantum computers take 2 KiB of it. */
+export const CLIENT_HELLO_BYTES_MAX = 16 * KIB
+export const TLS_HANDSHAKE_MS_MAX = 10_000
 export const RECORD_FORMAT_CHARS_MAX = 4_096
 export const CHECK_INTERVAL_MS_MIN = 50
 export const CHECK_INTERVAL_MS_DEFAULT = 10_000

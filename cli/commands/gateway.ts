@@ -9,6 +9,7 @@ import {
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { NETWORK_OPTIONS, readNetworkArguments } from '../start/network-options.ts'
+import { readSealKeyOption, SEAL_KEY_OPTION } from '../start/seal-key.ts'
 import { runUntilStopped } from '../start/run-until-stopped.ts'
 import { textOf } from '../trust.ts'
 import { readToken, TOKEN_OPTIONS } from '../token-option.ts'
@@ -47,7 +48,11 @@ export const GATEWAY_COMMANDS = [
           'PEM file: whom to believe over https; default whom the token names, or the system’s',
       },
       http: { type: 'string', default: '0.0.0.0:8080', describe: 'HOST:PORT for traffic' },
-      https: { type: 'string', describe: 'HOST:PORT for TLS traffic' },
+      https: {
+        type: 'string',
+        describe: 'HOST:PORT for TLS traffic, with what Certificate definitions hold; default none',
+      },
+      ...SEAL_KEY_OPTION,
       status: {
         type: 'string',
         default: '127.0.0.1:8081',
@@ -110,6 +115,7 @@ export const GATEWAY_COMMANDS = [
         ca: args.ca === undefined ? null : await textOf(args.ca),
         http: args.http,
         https: args.https ?? null,
+        sealKeys: await readSealKeyOption(args['seal-key'], terminal.env),
         status: args.status,
         dataDir: args['data-dir'],
         workers: args.workers,
@@ -127,7 +133,8 @@ export const GATEWAY_COMMANDS = [
       return runUntilStopped(terminal, logger, async () => {
         const gateway = await startGateway(options, logger)
         if (hasLogFile(args)) terminal.onHangUp(() => gateway.reopenRecords())
-        logger.info({ httpPort: gateway.httpPort, statusPort: gateway.statusPort }, 'listening')
+        const { httpPort, httpsPort, statusPort } = gateway
+        logger.info({ httpPort, httpsPort, statusPort }, 'listening')
         return gateway
       })
     },

@@ -19,6 +19,13 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     { head: 'FINGERPRINT', cell: ({ spec }) => textAt(memberAt(spec, 'value'), 'redacted') },
     { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },
   ],
+  Certificate: [
+    { head: 'HOSTS', cell: ({ spec }) => few(listAt(spec, 'hosts').map(String)) || 'as in it' },
+    {
+      head: 'CLIENTS',
+      cell: ({ spec }) => textAt(memberAt(spec, 'clients'), 'mode') || 'not asked',
+    },
+  ],
   Token: [
     { head: 'ROLE', cell: ({ spec }) => textAt(spec, 'role') },
     { head: 'KINDS', cell: ({ spec }) => few(listAt(spec, 'kinds').map(String)) || 'all' },

@@ -8,7 +8,7 @@ import {
 } from '../../shared/limits.ts'
 import { clientBehind } from '../addresses/forwarded.ts'
 import type { Deadline, Deadlines } from '../deadlines.ts'
-import type { ByteStream, ServeExchange } from '../exchange.ts'
+import type { ByteStream, ServeExchange, TlsFacts } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
 import type { Fields } from '../http1/fields.ts'
 import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
@@ -33,12 +33,19 @@ export type ConnectionParts = {
   readonly idleMs: number
   /** How long a client may take for a whole head. */
   readonly headMs: number
-  readonly isTls: boolean
   /** Null: nobody is believed about the address of a client. */
   readonly trusted: TrustedProxies | null
   /** Whether connections are to close after their replies. */
   readonly isDraining: () => boolean
   readonly onClosed: (connection: ClientConnection) => void
+}
+
+/** Who is at the other end. */
+export type ClientFacts = {
+  /** IP address, IPv4 in its own form. */
+  readonly address: string
+  /** Null without TLS. */
+  readonly tls: TlsFacts | null
 }
 
 /** `serving`: a request is under way. `lingering`: the last reply is out, and what still comes is dropped. */
@@ -59,7 +66,7 @@ export class ClientConnection {
   readonly outgoing: Outgoing
   readonly clientAddress: string
   readonly localPort: number
-  readonly isTls: boolean
+  readonly tls: TlsFacts | null
   readonly #parts: ConnectionParts
   /** Null: what the peer says of its clients is not believed. */
   readonly #trusted: TrustedProxies | null
@@ -82,13 +89,13 @@ export class ClientConnection {
   /** Bytes of a body after its reply that may still be dropped. */
   #droppable = 0
 
-  constructor(socket: Socket, clientAddress: string, parts: ConnectionParts) {
+  constructor(socket: Socket, client: ClientFacts, parts: ConnectionParts) {
     this.#socket = socket
     this.#parts = parts
-    this.clientAddress = clientAddress
-    this.#trusted = parts.trusted?.networks.hasText(clientAddress) === true ? parts.trusted : null
+    this.clientAddress = client.address
+    this.#trusted = parts.trusted?.networks.hasText(client.address) === true ? parts.trusted : null
     this.localPort = socket.localPort ?? 0
-    this.isTls = parts.isTls
+    this.tls = client.tls
     this.outgoing = new Outgoing(socket)
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(parts.headMs)
@@ -192,7 +199,7 @@ export class ClientConnection {
   reset(): void {
     this.#leave()
     // A TLS session that is not closed in order says as much.
-    if (this.isTls || this.#socket.destroyed) this.#socket.destroy()
+    if (this.tls !== null || this.#socket.destroyed) this.#socket.destroy()
     else this.#socket.resetAndDestroy()
   }
 

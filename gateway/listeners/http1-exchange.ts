@@ -1,5 +1,5 @@
 import { assert } from '../../shared/assert.ts'
-import type { Exchange, ExchangeHandler, ByteStream } from '../exchange.ts'
+import type { ByteStream, Exchange, ExchangeHandler, TlsFacts } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
 import { CHUNKED_LINE, lastChunk, lengthLine, statusLine } from '../http1/serialise.ts'
 import type { ClientConnection } from './client-connection.ts'
@@ -16,6 +16,7 @@ export class Http1Exchange implements Exchange {
   readonly peerAddress: string
   readonly localPort: number
   readonly isTls: boolean
+  readonly tls: TlsFacts | null
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1'
   readonly fields: Fields
   readonly bodyLength: number | null
@@ -43,7 +44,8 @@ export class Http1Exchange implements Exchange {
     this.peerAddress = connection.clientAddress
     this.clientAddress = connection.clientBehind(head.fields)
     this.localPort = connection.localPort
-    this.isTls = connection.isTls
+    this.isTls = connection.tls !== null
+    this.tls = connection.tls
     this.protocol = head.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
     this.fields = head.fields
     this.bodyLength = head.bodyLength

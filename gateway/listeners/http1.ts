@@ -8,9 +8,10 @@ import {
 } from '../../shared/limits.ts'
 import type { Deadlines } from '../deadlines.ts'
 import type { ServeExchange } from '../exchange.ts'
-import { ClientConnection, type ConnectionParts } from './client-connection.ts'
 import { takeProxyHeader } from './proxy-intake.ts'
 import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
+import type { TlsAcceptor } from '../tls/tls-acceptor.ts'
+import { ClientConnection, type ClientFacts, type ConnectionParts } from './client-connection.ts'
 
 /** What a listener asks of whoever owns it. */
 export type ListenerParts = {
@@ -20,6 +21,8 @@ export type ListenerParts = {
   /** A request was refused before it became an exchange. */
   readonly onRefused: (code: ErrorCode) => void
   readonly deadlines: Deadlines
+  /** Speaks TLS before HTTP; null or left out: plain. */
+  readonly tls?: TlsAcceptor | null
   /** How long a client may be silent while the gateway waits for it. Default CLIENT_IDLE_MS_MAX. */
   readonly idleMs?: number
   /** How long a client may take for a whole head. Default CLIENT_HEAD_MS_MAX. */
@@ -40,13 +43,16 @@ export type ListenAddress = {
   readonly isShared: boolean
 }
 
-/** HTTP/1.1 on plain sockets: connections in, exchanges out. Malformed heads are answered and never become exchanges. */
+/** HTTP/1.1 on sockets, plain or TLS: connections in, exchanges out. Malformed heads are answered and never become exchanges. */
 export class Http1Listener {
   readonly #server: Server
   readonly #parts: ConnectionParts
   readonly #connectionsMax: number
   readonly #connectionsPerAddressMax: number
+  readonly #tls: TlsAcceptor | null
   readonly #connections = new Set<ClientConnection>()
+  /** Connections that are not yet TLS. */
+  readonly #handshakes = new Set<Socket>()
   readonly #perAddress = new Map<string, number>()
   readonly #proxyProtocol: ProxyProtocol
   /** Connections whose PROXY header is not there yet. */
@@ -64,12 +70,12 @@ export class Http1Listener {
       deadlines: parts.deadlines,
       idleMs: parts.idleMs ?? CLIENT_IDLE_MS_MAX,
       headMs: parts.headMs ?? CLIENT_HEAD_MS_MAX,
-      isTls: false,
       trusted: parts.trusted ?? null,
       isDraining: () => this.#isDraining,
       onClosed: (connection) => this.#onClosed(connection),
     }
     this.#proxyProtocol = parts.proxyProtocol ?? 'off'
+    this.#tls = parts.tls ?? null
     // A client may close its side and still wait for its answer.
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       this.#accept(socket)
@@ -84,6 +90,7 @@ export class Http1Listener {
       this.#server.listen({ host, port, reusePort: isShared, backlog: 4_096 }, () => {
         this.#server.off('error', reject)
         const bound = this.#server.address() as AddressInfo // A TCP server has a TCP address.
+        if (this.#tls !== null) this.#tls.port = bound.port
         resolve(bound.port)
       })
     })
@@ -107,9 +114,15 @@ export class Http1Listener {
     })
   }
 
+  /** Connections that no request can come on yet. */
+  get #unready(): number {
+    return this.#beginning.size + this.#handshakes.size
+  }
+
   #closeIdle(): void {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
     for (const socket of this.#beginning) socket.destroy()
+    for (const socket of this.#handshakes) socket.destroy()
   }
 
   #accept(socket: Socket): void {
@@ -122,7 +135,7 @@ export class Http1Listener {
 
   /** The connection of a trusted proxy begins with a header that says whose it is. */
   #read(socket: Socket, address: string): void {
-    if (this.#connections.size + this.#beginning.size >= this.#connectionsMax) {
+    if (this.#connections.size + this.#unready >= this.#connectionsMax) {
       socket.destroy()
       return
     }
@@ -150,7 +163,7 @@ export class Http1Listener {
   #begin(socket: Socket, address: string): void {
     const ofAddress = this.#perAddress.get(address) ?? 0
     if (
-      this.#connections.size + this.#beginning.size >= this.#connectionsMax ||
+      this.#connections.size + this.#unready >= this.#connectionsMax ||
       ofAddress >= this.#connectionsPerAddressMax
     ) {
       // Without an answer: to write one costs what the limit is there to save.
@@ -158,14 +171,34 @@ export class Http1Listener {
       return
     }
     this.#perAddress.set(address, ofAddress + 1)
-    this.#connections.add(new ClientConnection(socket, address, this.#parts))
+    if (this.#tls === null) this.#serve(socket, { address, tls: null })
+    else this.#handshake(this.#tls, socket, address)
+  }
+
+  #handshake(acceptor: TlsAcceptor, socket: Socket, address: string): void {
+    this.#handshakes.add(socket)
+    socket.once('close', () => {
+      if (this.#handshakes.delete(socket)) this.#leave(address)
+    })
+    acceptor.accept(socket, (secure, tls) => {
+      this.#handshakes.delete(socket)
+      this.#serve(secure, { address, tls })
+    })
+  }
+
+  #serve(socket: Socket, client: ClientFacts): void {
+    this.#connections.add(new ClientConnection(socket, client, this.#parts))
   }
 
   #onClosed(connection: ClientConnection): void {
     this.#connections.delete(connection)
-    const left = (this.#perAddress.get(connection.clientAddress) ?? 1) - 1
-    if (left === 0) this.#perAddress.delete(connection.clientAddress)
-    else this.#perAddress.set(connection.clientAddress, left)
+    this.#leave(connection.clientAddress)
+  }
+
+  #leave(address: string): void {
+    const left = (this.#perAddress.get(address) ?? 1) - 1
+    if (left === 0) this.#perAddress.delete(address)
+    else this.#perAddress.set(address, left)
   }
 }
 

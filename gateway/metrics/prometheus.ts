@@ -46,6 +46,13 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
     ],
     ['spans_total', 'Spans of traces, those dropped later included.', at(SLOT.spans)],
     ['spans_dropped_total', 'Spans that no collector took.', at(SLOT.spansDropped)],
+    ['tls_handshakes_total', 'TLS connections of clients.', at(SLOT.handshakes)],
+    [
+      'tls_resumed_total',
+      'TLS connections that went on with a session of an earlier one.',
+      at(SLOT.handshakesResumed),
+    ],
+    ['tls_failures_total', 'Connections that never became TLS.', at(SLOT.handshakesFailed)],
     ['config_swaps_total', 'Routing tables taken into use.', gauges.swaps],
     ['worker_restarts_total', 'Workers that died and were replaced.', gauges.workerRestarts],
   ] as const

@@ -35,9 +35,12 @@ export const SLOT = {
   /** From the head of a request to the end of its answer. */
   spans: 17,
   spansDropped: 18,
-  duration: 19,
+  handshakes: 19,
+  handshakesResumed: 20,
+  handshakesFailed: 21,
+  duration: 22,
   /** From asking a target to the head of its answer. */
-  firstByte: 19 + HISTOGRAM,
+  firstByte: 22 + HISTOGRAM,
 } as const
 
 /** Where each counter of a route lies in its series. */

@@ -128,6 +128,16 @@ export class WorkerMetrics {
     add(this.#slots, SLOT.spansDropped, count)
   }
 
+  handshakeDone(isResumed: boolean): void {
+    add(this.#slots, SLOT.handshakes, 1)
+    if (isResumed) add(this.#slots, SLOT.handshakesResumed, 1)
+  }
+
+  /** A client did not get as far as TLS. */
+  handshakeFailed(): void {
+    add(this.#slots, SLOT.handshakesFailed, 1)
+  }
+
   /** Another config is served: where series are used up, names that are no more give theirs back. */
   configChanged(nowMs: number, names: Names): void {
     if (nowMs - this.#forgotAtMs < SERIES_FORGET_MS) return

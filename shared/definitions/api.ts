@@ -133,6 +133,10 @@ export const apiSpecSchema = z.strictObject({
     .union([nameSchema, upstreamSpecSchema])
     .optional()
     .describe('Inline, or the name of an Upstream. Needed unless every route has its own.'),
+  https: z
+    .enum(['optional', 'redirect'])
+    .optional()
+    .describe('redirect: requests without TLS are sent to https. Default optional.'),
   records: recordsSchema
     .optional()
     .describe('Which requests are recorded. Omitted: what the options of each gateway say.'),

@@ -7,6 +7,7 @@ import {
   type TokenSpec,
 } from './access.ts'
 import { apiSpecSchema, type ApiSpec } from './api.ts'
+import { certificateSpecSchema, type CertificateSpec } from './certificate.ts'
 import { secretSpecSchema, type SecretPath, type SecretSpec } from './secret.ts'
 import { upstreamSpecSchema, type UpstreamSpec } from './upstream.ts'
 
@@ -46,6 +47,12 @@ export const KINDS = {
     summary: 'A value that is sealed before it is stored, and never shown.',
     secrets: [['value']],
   },
+  Certificate: {
+    plural: 'certificates',
+    specSchema: certificateSpecSchema,
+    summary: 'What gateways show on their https port, and whom they ask for a certificate.',
+    secrets: [['key']],
+  },
   Token: {
     plural: 'tokens',
     specSchema: tokenSpecSchema,
@@ -77,6 +84,7 @@ export type DefinitionInput =
   | Named<'Api', ApiSpec>
   | Named<'Upstream', UpstreamSpec>
   | Named<'Secret', SecretSpec>
+  | Named<'Certificate', CertificateSpec>
   | Named<'Token', TokenSpec>
   | Named<'Revocation', RevocationSpec>
 

@@ -114,6 +114,7 @@ function reused(
   const isSame =
     old.upstreamKey === upstreamKeyOf(definition, at) &&
     old.recordSample === recordSampleOf(definition, at) &&
+    old.isHttpsOnly === isHttpsOnly(definition) &&
     sameJson(before.definition.spec.routes[at], definition.spec.routes[at])
   return isSame ? old : null
 }
@@ -132,6 +133,7 @@ function compileRouteOf(definition: ApiDefinition, at: number, report: Report): 
     at,
     upstreamKey: upstreamKey ?? '',
     recordSample,
+    isHttpsOnly: isHttpsOnly(definition),
     branchKeys:
       spec.split === undefined ? NO_NAMES : keysBelow('split.', definition.name, at, spec),
     mirrorKey:
@@ -157,6 +159,10 @@ function upstreamKeyOf({ name, spec }: ApiDefinition, at: number): string | null
 
 function recordSampleOf({ spec }: ApiDefinition, at: number): number | null {
   return spec.routes[at]?.records?.sample ?? spec.records?.sample ?? null
+}
+
+function isHttpsOnly({ spec }: ApiDefinition): boolean {
+  return spec.https === 'redirect'
 }
 
 function inlineUpstreams(

@@ -24,6 +24,7 @@ export type RoutePlace = {
   readonly at: number
   readonly upstreamKey: string
   readonly recordSample: number | null
+  readonly isHttpsOnly: boolean
   /** Of the branches of its split, in order. */
   readonly branchKeys: readonly string[]
   /** Null without a mirror. */
@@ -68,6 +69,7 @@ export function compileRoute(
     split,
     mirror: spec.mirror === undefined ? null : compileMirror(spec.mirror, place.mirrorKey ?? ''),
     recordSample: place.recordSample,
+    isHttpsOnly: place.isHttpsOnly,
     rewritePath,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,

@@ -194,6 +194,8 @@ export type CompiledRoute = {
   readonly timeouts: RouteTimeouts | null
   /** Share of its requests that access records are written of; null: what the gateway's options say. */
   readonly recordSample: number | null
+  /** Requests without TLS are sent to https. */
+  readonly isHttpsOnly: boolean
   /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */
   rewritePath(path: string): string
 }

@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
+import { connect as connectTls } from 'node:tls'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
@@ -20,6 +21,7 @@ import { api, targets } from './support/definitions.ts'
 import { openRaw, readToEnd, readUntil, sendRaw } from './support/raw-client.ts'
 import type { UpstreamReport } from '../../gateway/upstream/report.ts'
 import { deadUrl, startTarget, type TestTarget } from './support/target.ts'
+import { TestAuthority } from './support/test-authority.ts'
 import { until } from './support/until.ts'
 
 let node: TestControlPlane
@@ -535,4 +537,33 @@ test('spans of every worker are at the collector when the gateway has stopped', 
   await gateway.stop()
   expect(taker.requests[0]?.url).toBe('/v1/traces')
   expect(bodies.join('').split('"kind":2').length - 1).toBe(20)
+})
+
+test('every worker serves TLS with what the node says, and takes up sessions of the others', async () => {
+  const authority = await TestAuthority.make('servers')
+  const a = await target('a')
+  const pair = await authority.issue(['one.test'])
+  node.put(api('a', '/a', targets(a.url)), { kind: 'Certificate', name: 'one', spec: pair })
+  const gateway = await start({ https: '127.0.0.1:0' })
+  await applied(gateway, 1)
+  const options = {
+    port: gateway.httpsPort ?? 0,
+    host: '127.0.0.1',
+    servername: 'one.test',
+    ca: authority.pem,
+    maxVersion: 'TLSv1.2',
+  } as const
+  let session: Buffer | undefined
+  let resumed = 0
+  for (let round = 0; round < 10; round++) {
+    const socket = connectTls({ ...options, ...(session === undefined ? {} : { session }) })
+    socket.write('GET /a HTTP/1.1\r\nHost: one.test\r\nConnection: close\r\n\r\n')
+    socket.once('secureConnect', () => {
+      if (socket.isSessionReused()) resumed += 1
+      session ??= socket.getSession()
+    })
+    expect(await readToEnd(socket)).toMatch(/^HTTP\/1\.1 200 /)
+  }
+  expect(resumed).toBe(9)
+  expect((await statusOf(gateway)).quarantined).toEqual([])
 })

@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto'
+import type { SealKeys } from '../../../shared/definitions/seal.ts'
 import { Random } from '../../../shared/random.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { withRevision } from '../../../shared/definitions/parse.ts'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
+import type { Exchange } from '../../../gateway/exchange.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
@@ -13,6 +16,7 @@ import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
 import type { TraceSettings } from '../../../gateway/tracing/settings.ts'
 import { Tracer } from '../../../gateway/tracing/tracer.ts'
+import { TlsAcceptor } from '../../../gateway/tls/tls-acceptor.ts'
 import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
 import { Discovery, type Discover } from '../../../gateway/discovery/discovery.ts'
@@ -25,13 +29,14 @@ import { probeTarget } from '../../../gateway/upstream/probes.ts'
 export type OneWorker = {
   readonly port: number
   readonly url: string
+  readonly httpsPort: number | null
   readonly slots: Float64Array
   /** Access records that were handed over, a line each. */
   readonly records: readonly string[]
   readonly connections: Http1Connections
   readonly upstreams: LiveUpstreams
   adopt(...definitions: readonly DefinitionInput[]): void
-  remove(kind: 'Api' | 'Upstream', name: string): void
+  remove(kind: 'Api' | 'Upstream' | 'Certificate', name: string): void
   stop(): Promise<void>
 }
 
@@ -50,10 +55,14 @@ type Patience = Pick<
 
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
-  patience: Patience & { readonly records?: RecordSettings; readonly traces?: TraceSettings },
+  patience: Patience & {
+    readonly records?: RecordSettings
+    readonly traces?: TraceSettings
+    readonly https?: { readonly sealKeys?: SealKeys }
+  },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
-  const { records: settings, traces, ...limits } = patience
+  const { records: settings, traces, https: secure, ...limits } = patience
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
   const connections = new Http1Connections(deadlines)
@@ -88,39 +97,49 @@ export async function startImpatientWorker(
     return () => clearTimeout(timer)
   }
   const tunnels = new Tunnels(current, deadlines)
+  const tls =
+    secure === undefined ? null : new TlsAcceptor(secure.sealKeys ?? [], randomBytes(48), metrics)
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
-  const kept = { current, upstreams, tunnels, metrics, records, tracer, requestIds }
+  const kept = { current, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
-  const listener = new Http1Listener({
-    serve: (exchange) => pipeline.serve(exchange),
+  const listenerParts = {
+    serve: (exchange: Exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
     deadlines,
     ...limits,
-  })
+  }
+  const listener = new Http1Listener(listenerParts)
+  const https = tls === null ? null : new Http1Listener({ ...listenerParts, tls })
   let revision = 0
   const adopt = (...given: readonly DefinitionInput[]): void => {
     revision += 1
     const numbers = { revision, createdRevision: revision }
     const texts = given.map((definition) => JSON.stringify(withRevision(definition, numbers)))
-    const quarantined = adopter.adopt(texts, [])
+    const unusable = tls?.certificates.adopt(texts, []) ?? []
+    const quarantined = [...adopter.adopt(texts, []), ...unusable]
     if (quarantined.length > 0) throw new Error(JSON.stringify(quarantined))
   }
   if (definitions.length > 0) adopt(...definitions)
   const port = await listener.listen({ host: '127.0.0.1', port: 0, isShared: false })
+  const httpsPort = (await https?.listen({ host: '127.0.0.1', port: 0, isShared: false })) ?? null
   return {
     port,
+    httpsPort,
     url: `http://127.0.0.1:${port}`,
     slots,
     records: lines,
     connections,
     upstreams,
     adopt,
-    remove: (kind, name) => void adopter.adopt([], [{ kind, name }]),
+    remove: (kind, name) => {
+      adopter.adopt([], [{ kind, name }])
+      tls?.certificates.adopt([], [{ kind, name }])
+    },
     stop: async () => {
       tunnels.drain()
-      await listener.drain(0)
+      await Promise.all([listener.drain(0), https?.drain(0)])
       upstreams.close()
       await connections.close()
       deadlines.close()

@@ -92,14 +92,16 @@ test.each<[string, unknown, string[]]>([
     'nothing at all',
     {},
     [
-      'kind: must be one of Upstream, Api, Secret, Token, Revocation',
+      'kind: must be one of Upstream, Api, Secret, Certificate, Token, Revocation',
       expect.stringMatching(/^name: /) as string,
     ],
   ],
   [
     'an unknown kind',
     { kind: 'api', name: 'a', spec: {} },
-    ['kind: must be one of Upstream, Api, Secret, Token, Revocation; did you mean "Api"?'],
+    [
+      'kind: must be one of Upstream, Api, Secret, Certificate, Token, Revocation; did you mean "Api"?',
+    ],
   ],
   [
     'a misspelt member',

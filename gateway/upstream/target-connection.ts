@@ -71,7 +71,7 @@ export class TargetConnection {
 
   /** Whether it has nothing to do and can carry a call. */
   get isUsable(): boolean {
-    return this.#step === 'idle' && this.#socket.writable
+    return this.#step === 'idle' && this.#error === null
   }
 
   /** Sends a call's request. */

@@ -1,5 +1,5 @@
 import type { Logger } from '../shared/logger.ts'
-import { QUARANTINED_MAX, UPSTREAMS_SHOWN_MAX } from '../shared/limits.ts'
+import { QUARANTINED_MAX } from '../shared/limits.ts'
 import { VERSION } from '../shared/version.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { DefinitionsDirectory } from './config/definitions-dir.ts'
@@ -84,7 +84,7 @@ export class Supervisor {
       metrics: () => this.#metricsText(),
       targets: async () => ({
         workers: this.#pool.listening,
-        upstreams: (await this.#pool.askTargets()).slice(0, UPSTREAMS_SHOWN_MAX),
+        upstreams: await this.#pool.askTargets(),
       }),
     })
     this.#lastGood =

@@ -442,8 +442,9 @@ export const SLOW_START_STEPS = 10
 export const TARGETS_LOOKED_THROUGH_MAX = 16
 /** How long the status port waits for a worker to tell of its targets. */
 export const TARGETS_ASK_MS_MAX = 1_000
-/** Upstreams that `GET /targets` shows, and targets that have series of their own in `GET /metrics`. */
-export const UPSTREAMS_SHOWN_MAX = 1_000
+/** Targets that a worker tells of one by one; the rest are added up. */
+export const TARGETS_SHOWN_MAX = 2_000
+/** Targets that have series of their own in `GET /metrics`. */
 export const TARGET_SERIES_MAX = 500
 /** How long a stop leaves idle connections open, at most, and as a share of all its time. */
 export const DRAIN_QUIET_MS_MAX = 1_000

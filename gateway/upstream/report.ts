@@ -1,7 +1,8 @@
-import { UPSTREAMS_SHOWN_MAX } from '../../shared/limits.ts'
+import { TARGETS_SHOWN_MAX } from '../../shared/limits.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import type { BreakerState } from './breaker.ts'
 import type { LiveUpstream, LiveTarget } from './live-upstreams.ts'
+import type { TargetState } from './target-state.ts'
 
 /** `out` has weight 0; `starting` has not its full share yet. */
 const TARGET_STANDINGS = ['up', 'starting', 'out', 'ejected', 'down'] as const
@@ -47,17 +48,46 @@ export type UpstreamReport = {
   readonly targets: readonly TargetReport[]
 }
 
-/** What a worker knows of the upstreams that live in it, at most UPSTREAMS_SHOWN_MAX of them. */
+/**
+ * What a worker knows of the upstreams that live in it. Those beyond TARGETS_SHOWN_MAX targets are added up in one whose
+ * name is `other`: a worker with very many must not stop serving to tell of them.
+ */
 export function reportUpstreams(
   all: Iterable<LiveUpstream>,
   nowMs: number,
 ): readonly UpstreamReport[] {
   const reports: UpstreamReport[] = []
+  let shown = 0
+  let rest: TargetReport | null = null
   for (const live of all) {
-    if (reports.length === UPSTREAMS_SHOWN_MAX) break
-    reports.push(reportUpstream(live, nowMs))
+    shown += live.targets.length
+    if (shown <= TARGETS_SHOWN_MAX) reports.push(reportUpstream(live, nowMs))
+    else for (const { state } of live.targets) rest = added(rest ?? OTHER, state)
   }
-  return reports
+  if (rest === null) return reports
+  const unknown = { panic: false, breaker: null, mirrorsDropped: 0, discovery: null }
+  return [...reports, { upstream: 'other', ...unknown, targets: [rest] }]
+}
+
+const OTHER: TargetReport = {
+  url: 'other',
+  weight: 0,
+  state: 'up',
+  workersUp: 1,
+  inFlight: 0,
+  requests: 0,
+  failures: 0,
+  ejectedForMs: 0,
+  lastCheck: null,
+}
+
+function added(sum: TargetReport, { inFlight, requests, failures }: TargetState): TargetReport {
+  return {
+    ...sum,
+    inFlight: sum.inFlight + inFlight,
+    requests: sum.requests + requests,
+    failures: sum.failures + failures,
+  }
 }
 
 function reportUpstream(live: LiveUpstream, nowMs: number): UpstreamReport {

@@ -17,6 +17,7 @@ export class Weather {
   readonly #watchers: readonly WatchClient[]
   readonly #weights: readonly (readonly [keyof Faults, number])[]
   #isOver = false
+  #hasRemoved = false
 
   constructor(world: World, profile: Profile, watchers: readonly WatchClient[]) {
     this.#world = world
@@ -239,7 +240,10 @@ export class Weather {
     // A machine that came back empty votes again only once it is a member under its new id.
     const voting = new Set(voters.map(({ id }) => id))
     const isWhole = machines.every(({ id }) => voting.has(id))
-    if (isTroubled || !isWhole || this.#lost().length > 0 || voters.length < 3) return
+    // A removal that the others have not applied yet still counts the removed one, who has ended: that is one lost.
+    const isKnown =
+      !this.#hasRemoved || machines.every((each) => votersBy(each) === votersBy(leader))
+    if (isTroubled || !isWhole || !isKnown || this.#lost().length > 0 || voters.length < 3) return
     const place = this.#pick(['l', 'l', 's', 's', 'm', '']) ?? ''
     machine.crash(random.below(2) === 0 ? 'power' : 'process')
     const key = machine.platter.rot(place, random)
@@ -295,6 +299,7 @@ export class Weather {
     const node = leader?.node
     if (node === undefined || node === null) return
     this.#note(`${name} is to be removed`)
+    this.#hasRemoved = true
     if (machine !== undefined) this.#world.standing(machine).isLeaving = true
     // Refused, lost or done: the operator looks at the members again.
     node.removeMember(name).catch(() => {})
@@ -350,4 +355,12 @@ export class Weather {
 
 function isOld({ release }: Machine): boolean {
   return release !== OWN_RELEASE
+}
+
+/** The voters as one machine has applied them; null where nobody can say. */
+function votersBy(machine: Machine | null): string | null {
+  const members = machine?.node?.status().members
+  if (members === undefined) return null
+  const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id)
+  return voters.toSorted((a, b) => a - b).join()
 }

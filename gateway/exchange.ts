@@ -35,8 +35,9 @@ export type Exchange = {
   readonly peerAddress: string
   /** Port that the client came in by. */
   readonly localPort: number
+  /** The client speaks TLS: with the gateway, or with a trusted proxy before it. */
   readonly isTls: boolean
-  /** Null without TLS. */
+  /** Of the gateway's own handshake; null without one. */
   readonly tls: TlsFacts | null
   /** As the client spoke it. */
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'

@@ -29,6 +29,16 @@ export function clientBehind(
   return client
 }
 
+/** What a trusted peer says in `X-Forwarded-Proto`: the last one that is named, which is its own. Null: neither. */
+export function saysHttps(value: string): boolean | null {
+  const proto = value
+    .slice(value.lastIndexOf(',') + 1)
+    .trim()
+    .toLowerCase()
+  if (proto === 'https') return true
+  return proto === 'http' ? false : null
+}
+
 /** Without brackets and a port: `192.0.2.1:4711` and `[2001:db8::1]:4711` occur in both fields. */
 function bareAddress(text: string): string {
   if (text.startsWith('[')) {

@@ -6,11 +6,9 @@ import {
   CLIENT_LINGER_MS,
   CLIENT_REQUESTS_PER_CONNECTION_MAX,
 } from '../../shared/limits.ts'
-import { clientBehind } from '../addresses/forwarded.ts'
 import type { Deadline, Deadlines } from '../deadlines.ts'
 import type { ByteStream, ServeExchange, TlsFacts } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
-import type { Fields } from '../http1/fields.ts'
 import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
 import { malformed, type Refusal } from '../http1/refusal.ts'
 import { RequestHead } from '../http1/request-head.ts'
@@ -72,7 +70,7 @@ export class ClientConnection {
   readonly tls: TlsFacts | null
   readonly #parts: ConnectionParts
   /** Null: what the peer says of its clients is not believed. */
-  readonly #trusted: TrustedProxies | null
+  readonly trusted: TrustedProxies | null
   readonly #socket: Socket
   readonly #reader = new HeadReader(this.head)
   readonly #body = new BodyReader()
@@ -96,7 +94,7 @@ export class ClientConnection {
     this.#socket = socket
     this.#parts = parts
     this.clientAddress = client.address
-    this.#trusted = parts.trusted?.networks.hasText(client.address) === true ? parts.trusted : null
+    this.trusted = parts.trusted?.networks.hasText(client.address) === true ? parts.trusted : null
     this.localPort = socket.localPort ?? 0
     this.tls = client.tls
     this.outgoing = new Outgoing(socket)
@@ -113,14 +111,6 @@ export class ClientConnection {
   /** Whether nothing is under way, so that it may be closed without a loss. */
   get isIdle(): boolean {
     return this.#step === 'head' && !this.#reader.isPartial && this.#socket.writableLength === 0
-  }
-
-  /** The client of a request: whom the peer names, if it is trusted, or the peer itself. */
-  clientBehind(fields: Fields): string {
-    const trusted = this.#trusted
-    const value = trusted === null ? undefined : fields.get(trusted.field)
-    if (trusted === null || value === undefined) return this.clientAddress
-    return clientBehind(this.clientAddress, { field: trusted.field, value }, trusted.networks)
   }
 
   /** Decides, before a reply's head goes out, whether the connection closes after it. */

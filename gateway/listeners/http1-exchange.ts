@@ -4,6 +4,7 @@ import type { Fields } from '../http1/fields.ts'
 import { CHUNKED_LINE, lastChunk, lengthLine, statusLine } from '../http1/serialise.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { RequestTarget } from './request-target.ts'
+import { clientOf, isSecure } from './trusted-proxies.ts'
 
 /** One request of a client's connection, which it is told of what becomes of the reply. */
 export class Http1Exchange implements Exchange {
@@ -42,9 +43,9 @@ export class Http1Exchange implements Exchange {
     this.path = target.path
     this.query = target.query
     this.peerAddress = connection.clientAddress
-    this.clientAddress = connection.clientBehind(head.fields)
+    this.clientAddress = clientOf(connection, head.fields)
     this.localPort = connection.localPort
-    this.isTls = connection.tls !== null
+    this.isTls = isSecure(connection, head.fields)
     this.tls = connection.tls
     this.protocol = head.minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1'
     this.fields = head.fields

@@ -5,7 +5,9 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, expect, test } from 'vitest'
+import { Networks } from '../../../gateway/addresses/networks.ts'
 import { SLOT } from '../../../gateway/metrics/slots.ts'
+import { writeProxyHeader } from '../../../gateway/proxy-protocol/write-proxy-header.ts'
 import type { CertificateSpec } from '../../../shared/definitions/certificate.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { readSealKeys, sealSecret } from '../../../shared/definitions/seal.ts'
@@ -286,6 +288,55 @@ test('a sealed key is opened with the gateway’s own; what cannot be opened is 
     key: { redacted: '0'.repeat(32) },
   })
   expect(() => started.adopt(redacted)).toThrow(/redacted/)
+})
+
+test('a trusted proxy says whether its client came by https, and nobody else does', async () => {
+  const behind = await startTarget((_request, response) => response.end('hello'))
+  closing.push(() => behind.close())
+  const safe: DefinitionInput = {
+    kind: 'Api',
+    name: 'safe',
+    spec: { https: 'redirect', routes: [{ path: '/' }], upstream: targets(behind.url) },
+  }
+  const statusesOf = async (networks: readonly string[]): Promise<readonly string[]> => {
+    const trusted = { networks: new Networks(networks), field: 'x-forwarded-for' } as const
+    const started = await startImpatientWorker({ trusted }, safe)
+    closing.push(() => started.stop())
+    const statuses: string[] = []
+    for (const proto of ['https', 'http', 'http, HTTPS', 'https, http', 'ftp']) {
+      const head = `GET / HTTP/1.1\r\nHost: one.test\r\nX-Forwarded-Proto: ${proto}\r\n`
+      statuses.push((await sendRaw(started.port, `${head}Connection: close\r\n\r\n`)).slice(9, 12))
+    }
+    return statuses
+  }
+  expect(await statusesOf(['127.0.0.1'])).toEqual(['200', '301', '200', '301', '301'])
+  expect(behind.requests[0]?.headers['x-forwarded-proto']).toBe('https')
+  expect(await statusesOf(['10.0.0.0/8'])).toEqual(['301', '301', '301', '301', '301'])
+})
+
+test('behind a PROXY header, TLS goes on as it would without one', async () => {
+  const behind = await startTarget((_request, response) => response.end('hello'))
+  closing.push(() => behind.close())
+  const gateway = await startImpatientWorker(
+    {
+      https: {},
+      trusted: { networks: new Networks(['127.0.0.1']), field: 'x-forwarded-for' },
+      proxyProtocol: 'require',
+    },
+    api('a', '/', targets(behind.url)),
+    certificate('one', await authority.issue(['one.test'])),
+  )
+  closing.push(() => gateway.stop())
+  const proxied = await openRaw(gateway.httpsPort ?? 0)
+  proxied.write(
+    writeProxyHeader('v2', {
+      source: { address: '192.0.2.7', port: 4_711 },
+      destination: { address: '192.0.2.1', port: 443 },
+    }),
+  )
+  const socket = await secure(0, { socket: proxied, servername: 'one.test' })
+  expect(await ask(socket, 'one.test')).toContain('hello')
+  expect(behind.requests[0]?.headers['x-forwarded-for']).toBe('192.0.2.7')
 })
 
 test('a client that never finishes its handshake is not waited for when the gateway stops', async () => {

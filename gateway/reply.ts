@@ -38,6 +38,10 @@ export function replyLines(reply: Reply, requestId: string): string {
 
 export const NO_CONFIG = errorReply('NO_CONFIG', 'the gateway has no config yet')
 export const NOT_FOUND = errorReply('NOT_FOUND', 'no route matches the request')
+export const BODY_TOO_LARGE = errorReply(
+  'BODY_TOO_LARGE',
+  'the request body is larger than the route takes',
+)
 export const SERVER_OPTIONS: Reply = {
   status: 204,
   lines: '',

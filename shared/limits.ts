@@ -494,6 +494,13 @@ export const TUNNEL_CHECK_MS = 2_000
 export const TUNNEL_IDLE_MS_MAX = 3_600_000
 /** How long a tunnel may go on after its route is gone, or its worker is to stop. */
 export const TUNNEL_DRAIN_MS = 10_000
+/** Largest bound that a route may set to its request bodies. */
+export const BODY_BYTES_BOUND_MAX = Number.MAX_SAFE_INTEGER
+/** Certificates in one definition. */
+export const CERTIFICATES_CHARS_MAX = 256 * KIB
+export const FILE_PATH_CHARS_MAX = 4_096
+/** Files of client certificates are read again when a connection is made and they were read this long ago. */
+export const CLIENT_CERTIFICATE_MS = 60_000
 /** Interim answers (1xx) before the one that counts. */
 export const INTERIM_ANSWERS_MAX = 32
 /** Times that a call is sent again because a connection was closed while it was unused. */

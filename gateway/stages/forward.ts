@@ -4,7 +4,7 @@ import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { Discovery } from '../discovery/discovery.ts'
-import { sendReply, type Reply } from '../reply.ts'
+import { BODY_TOO_LARGE, sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
@@ -170,6 +170,12 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   onBodyData(bytes: Buffer, from: number, to: number): boolean {
     this.#context.requestBytes += to - from
+    const { requestBytes, route } = this.#context
+    const bodyBytesMax = route?.bodyBytesMax ?? null
+    if (bodyBytesMax !== null && requestBytes > bodyBytesMax) {
+      this.#refuseBody()
+      return true
+    }
     this.#mirror?.onBodyData(bytes, from, to)
     return this.#call?.write(bytes, from, to) ?? true
   }
@@ -182,6 +188,19 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     const lines = trailers === null ? '' : trailers.lines(0, trailers.count)
     this.#mirror?.onBodyEnd(lines)
     this.#call?.end(lines)
+  }
+
+  /** A body of unknown length grew larger than the route takes: the target must not see a whole one. */
+  #refuseBody(): void {
+    if (this.#phase === 'over') return
+    this.#call?.abort()
+    if (this.#phase === 'asking') {
+      this.#fail(BODY_TOO_LARGE)
+      return
+    }
+    this.#context.code = 'BODY_TOO_LARGE'
+    this.#finish()
+    this.#context.exchange.abort()
   }
 
   /** The client has caught up with the answer. */

@@ -2,11 +2,11 @@ import { branchByCondition, branchByWeight } from '../../shared/routing/split.ts
 import { keyOf } from '../../shared/routing/request-key.ts'
 import { matchRoute, upstreamOf } from '../../shared/routing/table.ts'
 import type { CompiledRoute } from '../../shared/routing/types.ts'
-import { NO_CONFIG, NOT_FOUND, SERVER_OPTIONS, type StageResult } from '../reply.ts'
+import { BODY_TOO_LARGE, NO_CONFIG, NOT_FOUND, SERVER_OPTIONS, type StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { hashText } from '../upstream/balance.ts'
 
-/** Finds the route and its upstream in the table of this moment: 404 NOT_FOUND, 503 NO_CONFIG. */
+/** Finds the route and its upstream in the table of this moment: 404 NOT_FOUND, 503 NO_CONFIG, 413 BODY_TOO_LARGE. */
 export function matchStage(context: RequestContext): StageResult {
   const { exchange, parts } = context
   // RFC 9110 9.3.7: the question is about the server, not about anything behind it.
@@ -16,6 +16,8 @@ export function matchStage(context: RequestContext): StageResult {
   const route = matchRoute(table, exchange)
   if (route === null) return NOT_FOUND
   context.route = route
+  const { bodyBytesMax } = route
+  if (bodyBytesMax !== null && (exchange.bodyLength ?? 0) > bodyBytesMax) return BODY_TOO_LARGE
   const key = route.split === null ? route.upstreamKey : branchKey(context, route)
   context.upstream = upstreamOf(table, key) ?? null
   const { mirror } = route

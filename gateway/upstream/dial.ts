@@ -1,6 +1,7 @@
-import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { connect as connectTcp, type OnReadOpts, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import type { CompiledTarget } from '../../shared/routing/types.ts'
+import type { TlsSource } from './target-tls.ts'
 
 /** How a connection to a target is made. */
 export type DialOptions = {
@@ -8,14 +9,15 @@ export type DialOptions = {
   readonly onread: OnReadOpts | null
   /** A TLS session that an earlier connection to the target left. */
   readonly session: Buffer | null
+  readonly tls: TlsSource
 }
 
 /**
  * Begins a connection to a target; `connect` or `secureConnect` (`readyEvent`) says that it stands. A TLS target must prove
- * that it is the one it is known as, and is asked for by that name, whatever Host the client sent.
+ * that it is the one it is known as, and is asked for by that name, whatever Host the client sent. Throws like `TlsSource`.
  */
-export function dial(target: CompiledTarget, { onread, session }: DialOptions): Socket {
-  const { host, port, serverName } = target
+export function dial(target: CompiledTarget, { onread, session, tls }: DialOptions): Socket {
+  const { host, port } = target
   const common = {
     host,
     port,
@@ -28,9 +30,7 @@ export function dial(target: CompiledTarget, { onread, session }: DialOptions): 
   const options: ConnectionOptions = {
     ...common,
     ALPNProtocols: ['http/1.1'],
-    rejectUnauthorized: true,
-    // An address is no server name (RFC 6066 3): the certificate is then checked against the address itself.
-    ...(isIP(serverName) === 0 ? { servername: serverName } : {}),
+    ...tls.get(),
     ...(session === null ? {} : { session }),
   }
   return connectTls(options)

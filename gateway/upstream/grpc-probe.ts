@@ -2,6 +2,7 @@ import type * as Http2 from 'node:http2'
 import { isIP } from 'node:net'
 import { CHECK_ANSWER_BYTES_MAX } from '../../shared/limits.ts'
 import type { ActiveCheck, CompiledTarget } from '../../shared/routing/types.ts'
+import { targetTls } from './target-tls.ts'
 
 const PATH = '/grpc.health.v1.Health/Check'
 /** `HealthCheckResponse.ServingStatus`. */
@@ -16,10 +17,8 @@ export async function probeGrpc(
   const http2: typeof Http2 = process.getBuiltinModule('node:http2')
   const host = isIP(target.host) === 6 ? `[${target.host}]` : target.host
   const scheme = target.isTls ? 'https' : 'http'
-  const servername = target.serverName
   const url = `${scheme}://${host}:${check.port ?? target.port}`
-  // An address is no server name (RFC 6066 3).
-  const session = http2.connect(url, isIP(servername) === 0 ? { servername } : {})
+  const session = http2.connect(url, target.isTls ? targetTls(check.tls, target.serverName) : {})
   const { promise, resolve, reject } = Promise.withResolvers<string | null>()
   session.on('error', reject)
   const stop = (): void => session.destroy(new Error('no answer in time'))

@@ -26,7 +26,8 @@ export class Http1Connections implements UpstreamConnections {
   open(target: CompiledTarget, upstream: CompiledUpstream): UpstreamConnection {
     const { connectMs, connectionsMax, keepAliveMs } = upstream
     const { origin, serverName } = target
-    const key = `${origin} ${serverName} ${connectMs} ${connectionsMax} ${keepAliveMs}`
+    const tls = upstream.tls === null ? '' : JSON.stringify(upstream.tls)
+    const key = `${origin} ${serverName} ${connectMs} ${connectionsMax} ${keepAliveMs} ${tls}`
     const shared = this.#pools.get(key) ?? this.#makePool(key, target, upstream)
     shared.users += 1
     return {

@@ -1,10 +1,11 @@
 import type * as Https from 'node:https'
-import { connect, isIP } from 'node:net'
+import { connect } from 'node:net'
 import { unreachable } from '../../shared/assert.ts'
 import { CHECK_ANSWER_BYTES_MAX, HEAD_BYTES_MAX } from '../../shared/limits.ts'
 import type { ActiveCheck, CompiledTarget } from '../../shared/routing/types.ts'
 import { http } from '../node-http.ts'
 import { probeGrpc } from './grpc-probe.ts'
+import { targetTls } from './target-tls.ts'
 
 /** Asks a target as its check says: null when it is well, or why not. */
 export async function probeTarget(
@@ -39,7 +40,6 @@ function probeHttp(
 ): Promise<string | null> {
   const { promise, resolve, reject } = Promise.withResolvers<string | null>()
   const { request: ask } = target.isTls ? httpsModule() : http
-  const servername = target.serverName
   const request = ask({
     agent: false,
     host: target.host,
@@ -53,8 +53,7 @@ function probeHttp(
     },
     maxHeaderSize: HEAD_BYTES_MAX,
     signal,
-    // An address is no server name (RFC 6066 3).
-    ...(target.isTls && isIP(servername) === 0 ? { servername } : {}),
+    ...(target.isTls ? targetTls(check.tls, target.serverName) : {}),
   })
   request.on('error', reject)
   request.on('response', (response) => {

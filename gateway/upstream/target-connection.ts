@@ -51,7 +51,7 @@ export class TargetConnection {
       forUpgrade === null
         ? { buffer: READ_BUFFER, callback: (size: number) => this.#onBytes(READ_BUFFER, size) }
         : null
-    const socket = dial(pool.target, { onread, session: pool.session })
+    const socket = dial(pool.target, { onread, session: pool.session, tls: pool.tls })
     this.#socket = socket
     this.#outgoing = new Outgoing(socket)
     this.#deadline = pool.deadlines.create(this)

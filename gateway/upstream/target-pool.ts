@@ -3,6 +3,7 @@ import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/type
 import type { Deadline, Deadlines } from '../deadlines.ts'
 import type { Http1Call } from './http1-call.ts'
 import { TargetConnection } from './target-connection.ts'
+import { TlsSource } from './target-tls.ts'
 import type { UpstreamFailure } from './upstream-connection.ts'
 
 /**
@@ -14,6 +15,7 @@ export class TargetPool {
   readonly deadlines: Deadlines
   readonly connectMs: number
   readonly keepAliveMs: number
+  readonly tls: TlsSource
   /** Left by the last TLS handshake, for the next one. */
   session: Buffer | null = null
   readonly #connectionsMax: number
@@ -38,6 +40,7 @@ export class TargetPool {
     this.deadlines = parts.deadlines
     this.connectMs = upstream.connectMs
     this.keepAliveMs = upstream.keepAliveMs
+    this.tls = new TlsSource(upstream.tls, target.serverName, () => this.deadlines.now())
     this.#connectionsMax = upstream.connectionsMax
     this.#onEmpty = parts.onEmpty
     this.#deadline = this.deadlines.create(this)
@@ -46,7 +49,8 @@ export class TargetPool {
   /** Sends a call on a connection that is free, or lets it wait for one. */
   dispatch(call: Http1Call): void {
     if (call.request.upgrade !== null) {
-      this.#apart.add(new TargetConnection(this, call))
+      const apart = this.#dial(call)
+      if (apart !== null) this.#apart.add(apart)
       return
     }
     for (let free = this.#idle.pop(); free !== undefined; free = this.#idle.pop()) {
@@ -159,8 +163,23 @@ export class TargetPool {
 
   #connect(): void {
     while (this.#connecting < this.#waiting.length && this.#open.size < this.#connectionsMax) {
+      const connection = this.#dial(null)
+      if (connection === null) continue
       this.#connecting += 1
-      this.#open.add(new TargetConnection(this, null))
+      this.#open.add(connection)
+    }
+  }
+
+  /** Null: there is no connection to be had, and a call has heard why. */
+  #dial(forUpgrade: Http1Call | null): TargetConnection | null {
+    try {
+      return new TargetConnection(this, forUpgrade)
+    } catch (error) {
+      // A certificate of the gateway's own that cannot be read: without it, it would be somebody else.
+      const detail = error instanceof Error ? error.message : String(error)
+      const call = forUpgrade ?? this.#waiting.shift()
+      call?.onError({ code: 'UPSTREAM_UNREACHABLE', detail })
+      return null
     }
   }
 

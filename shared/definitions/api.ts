@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  BODY_BYTES_BOUND_MAX,
   HOST_CHARS_MAX,
   HOSTS_PER_API_MAX,
   METHODS_PER_ROUTE_MAX,
@@ -103,6 +104,12 @@ const routeSchema = z
         'Another upstream gets a copy; its answers are dropped, and clients notice nothing.',
       ),
     records: recordsSchema.optional().describe('For this route, in place of the Api’s own.'),
+    bodyBytesMax: z
+      .int()
+      .min(0)
+      .max(BODY_BYTES_BOUND_MAX)
+      .optional()
+      .describe('Largest request body; a larger one is 413 BODY_TOO_LARGE. Omitted: any.'),
     timeouts: z
       .strictObject({
         requestMs: millisecondsSchema.optional(),

@@ -11,6 +11,7 @@ import { healthSchema } from './health.ts'
 import { keySourceSchema } from './key-source.ts'
 import { breakerSchema, hedgeSchema, retriesSchema } from './retries.ts'
 import { stickySchema } from './sticky.ts'
+import { upstreamTlsSchema } from './upstream-tls.ts'
 
 /** How the next target is chosen. */
 const BALANCES = [
@@ -107,6 +108,9 @@ export const upstreamSpecSchema = z
     health: healthSchema
       .optional()
       .describe('Which targets take requests. Omitted: all, whatever becomes of requests.'),
+    tls: upstreamTlsSchema
+      .optional()
+      .describe('For targets with https urls. Omitted: what the system believes, checked.'),
     hostHeader: z
       .enum(['client', 'target'])
       .optional()

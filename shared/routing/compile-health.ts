@@ -1,4 +1,5 @@
 import type { HealthSpec } from '../definitions/health.ts'
+import type { UpstreamTls } from '../definitions/upstream-tls.ts'
 import {
   CHECK_INTERVAL_MS_DEFAULT,
   CHECK_TIMEOUT_MS_DEFAULT,
@@ -21,17 +22,23 @@ const UNJUDGED: CompiledHealth = {
 }
 
 /** Health options with their defaults. */
-export function compileHealth(spec: HealthSpec | undefined): CompiledHealth {
+export function compileHealth(
+  spec: HealthSpec | undefined,
+  tls: UpstreamTls | null,
+): CompiledHealth {
   if (spec === undefined) return UNJUDGED
   return {
-    active: spec.active === undefined ? null : compileActive(spec.active),
+    active: spec.active === undefined ? null : compileActive(spec.active, tls),
     passive: spec.passive === undefined ? null : compilePassive(spec.passive),
     panicPercent: spec.panicPercent ?? PANIC_PERCENT_DEFAULT,
     slowStartMs: spec.slowStartMs ?? 0,
   }
 }
 
-function compileActive(spec: NonNullable<HealthSpec['active']>): ActiveCheck {
+function compileActive(
+  spec: NonNullable<HealthSpec['active']>,
+  tls: UpstreamTls | null,
+): ActiveCheck {
   return {
     type: spec.type ?? 'http',
     path: spec.path ?? '/',
@@ -39,6 +46,7 @@ function compileActive(spec: NonNullable<HealthSpec['active']>): ActiveCheck {
     statuses: spec.statuses ?? null,
     service: spec.service ?? '',
     port: spec.port ?? null,
+    tls,
     intervalMs: spec.intervalMs ?? CHECK_INTERVAL_MS_DEFAULT,
     timeoutMs: spec.timeoutMs ?? CHECK_TIMEOUT_MS_DEFAULT,
     unhealthyAfter: spec.unhealthyAfter ?? UNHEALTHY_AFTER_DEFAULT,

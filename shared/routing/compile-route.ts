@@ -66,6 +66,7 @@ export function compileRoute(
     path: spec.path,
     upstreamKey: place.upstreamKey,
     timeouts: spec.timeouts ?? null,
+    bodyBytesMax: spec.bodyBytesMax ?? null,
     split,
     mirror: spec.mirror === undefined ? null : compileMirror(spec.mirror, place.mirrorKey ?? ''),
     recordSample: place.recordSample,

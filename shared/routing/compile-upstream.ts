@@ -33,7 +33,8 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
     hostHeader: spec.hostHeader ?? 'client',
     retry: compileRetry(spec.retries, spec.hedge),
     breaker: compileBreaker(spec.breaker),
-    health: compileHealth(spec.health),
+    tls: spec.tls ?? null,
+    health: compileHealth(spec.health, spec.tls ?? null),
     isWatched: isWatched(spec),
     spec,
   }

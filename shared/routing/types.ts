@@ -1,4 +1,5 @@
 import type { DefinitionChange } from '../changes.ts'
+import type { UpstreamTls } from '../definitions/upstream-tls.ts'
 import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
 import type { CheckType } from '../definitions/health.ts'
 import type { Match, RouteSpec } from '../definitions/api.ts'
@@ -42,6 +43,8 @@ export type CompiledUpstream = {
   readonly connectionsMax: number
   readonly keepAliveMs: number
   readonly hostHeader: 'client' | 'target'
+  /** Null: what the system believes, checked. */
+  readonly tls: UpstreamTls | null
   readonly health: CompiledHealth
   readonly retry: CompiledRetry
   /** Null: requests are never refused for what others came to. */
@@ -71,6 +74,8 @@ export type ActiveCheck = {
   readonly service: string
   /** Null: the target's own. */
   readonly port: number | null
+  /** Of the upstream. */
+  readonly tls: UpstreamTls | null
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly unhealthyAfter: number
@@ -192,6 +197,8 @@ export type CompiledRoute = {
   readonly mirror: CompiledMirror | null
   /** Null: those of the upstream. */
   readonly timeouts: RouteTimeouts | null
+  /** Largest request body in bytes; null: any. */
+  readonly bodyBytesMax: number | null
   /** Share of its requests that access records are written of; null: what the gateway's options say. */
   readonly recordSample: number | null
   /** Requests without TLS are sent to https. */

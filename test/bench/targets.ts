@@ -53,7 +53,7 @@ function selectorOf(balance: Balance, size: number): Selector<HealthCandidate> {
     const seed = hashText(`http://10.1.${i >> 8}.${i & 255}:9000`)
     return { weight, fullWeight: weight, seed, state: newTargetState(LONG_AGO) }
   })
-  return new Selector({ balance, health: compileHealth(undefined) }, targets, new Random(1))
+  return new Selector({ balance, health: compileHealth(undefined, null) }, targets, new Random(1))
 }
 
 function timeChoices(selector: Selector<HealthCandidate>): number {

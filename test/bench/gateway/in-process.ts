@@ -86,5 +86,6 @@ const ROUTE = {
   api: 'bench',
   id: 'bench/7',
   upstreamKey: 'Api/bench',
+  bodyBytesMax: null,
   recordSample: null,
 } as RequestContext['route']

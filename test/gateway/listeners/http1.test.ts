@@ -177,6 +177,27 @@ test('the rest of a large upload that nobody wants is not waited for', async () 
   expect(answer).toMatch(/^HTTP\/1.1 503 /)
 })
 
+test('a body that is larger than its route takes is refused, as soon as that is known', async () => {
+  let heard = ''
+  const behind = await rawTarget((socket, data) => {
+    heard += data.toString('latin1')
+    if (heard.endsWith('abc') || heard.endsWith('0\r\n\r\n')) socket.write(OK)
+  })
+  const route = { path: '/', bodyBytesMax: 3 }
+  const gateway = await worker(api('a', '/', targets(behind.url), { routes: [route] }))
+  const post = 'POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+  expect(await sendRaw(gateway.port, `${post}Content-Length: 3\r\n\r\nabc`)).toMatch(
+    /^HTTP\/1.1 200/,
+  )
+  heard = ''
+  const known = await sendRaw(gateway.port, `${post}Content-Length: 4\r\n\r\nabcd`)
+  expect(known).toMatch(/^HTTP\/1.1 413 [^]*BODY_TOO_LARGE/)
+  expect(heard).toBe('')
+  const chunks = `${post}Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n2\r\ncd\r\n0\r\n\r\n`
+  expect(await sendRaw(gateway.port, chunks)).toMatch(/^HTTP\/1.1 413 [^]*BODY_TOO_LARGE/)
+  expect(heard).not.toContain('0\r\n\r\n')
+})
+
 test('a small one is dropped, and the connection goes on', async () => {
   const { gateway } = await gatewayTo(OK)
   gateway.remove('Api', 'a')

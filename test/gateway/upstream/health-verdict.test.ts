@@ -4,7 +4,7 @@ import type { ActiveCheck } from '../../../shared/routing/types.ts'
 import { takeVerdict } from '../../../gateway/upstream/health-verdict.ts'
 import { LONG_AGO, newTargetState } from '../../../gateway/upstream/target-state.ts'
 
-const CHECK = compileHealth({ active: { unhealthyAfter: 3, healthyAfter: 2 } })
+const CHECK = compileHealth({ active: { unhealthyAfter: 3, healthyAfter: 2 } }, null)
   .active as ActiveCheck
 
 /** `+` a good check, `-` a failed one → `u` up, `d` down after each; a capital where it turned. */

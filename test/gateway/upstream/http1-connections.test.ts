@@ -1,10 +1,15 @@
 // Goal: connections to targets are reused, retried and given up as RFC 9110 and 9112 allow, and only to the right target.
 import type { Socket } from 'node:net'
 import { createServer } from 'node:https'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
 import { randomBytes } from 'node:crypto'
 import { afterEach, expect, test } from 'vitest'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
+import type { UpstreamTls } from '../../../shared/definitions/upstream-tls.ts'
 import { anAuthority, aPair } from '../../control-plane/tls/certificates.ts'
 import { SLOT } from '../../../gateway/metrics/slots.ts'
 import { api, targets } from '../support/definitions.ts'
@@ -162,4 +167,39 @@ test('a TLS target must prove who it is', async () => {
   const gateway = await worker(api('a', '/', targets(`https://localhost:${port}`)))
   expect(await ask(gateway)).toMatch(/^502 .*UPSTREAM_UNREACHABLE/)
   expect(requests).toEqual([])
+})
+
+test('what a TLS target is believed for, and what the gateway shows it, is the upstream’s to say', async () => {
+  const authority = await anAuthority(randomBytes(32))
+  const ca = authority.certificate.toString()
+  const { cert, key } = await aPair(authority, { hosts: ['pets.internal'] })
+  const own = await aPair(authority, { role: 'gateway', name: 'gw1' })
+  const server = createServer(
+    { cert, key, ca, requestCert: true, rejectUnauthorized: false },
+    (request, response) => {
+      const { authorized } = request.socket as TLSSocket
+      response.end(String(authorized))
+    },
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
+  closing.push(() => new Promise((resolve) => void server.close(() => resolve())))
+  const { port } = server.address() as AddressInfo
+  const dir = await mkdtemp(join(tmpdir(), 'raftway-tls-'))
+  closing.push(() => rm(dir, { recursive: true, force: true }))
+  const [certFile, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')]
+  const upstream = (tls: UpstreamTls) => ({ ...targets(`https://127.0.0.1:${port}`), tls })
+  const named = { ca, serverName: 'pets.internal' }
+  const shown = { ...named, clientCertificate: { certFile, keyFile } }
+  const gateway = await worker(api('a', '/', upstream({ ca })))
+  expect(await ask(gateway)).toMatch(/^502 /)
+  gateway.adopt(api('a', '/', upstream(named)))
+  expect(await ask(gateway)).toBe('200 false')
+  gateway.adopt(api('a', '/', upstream({ verify: false })))
+  expect(await ask(gateway)).toBe('200 false')
+  // Without the files it would be somebody else.
+  gateway.adopt(api('a', '/', upstream(shown)))
+  expect(await ask(gateway)).toMatch(/^502 /)
+  await writeFile(certFile, own.cert)
+  await writeFile(keyFile, own.key)
+  expect(await ask(gateway)).toBe('200 true')
 })

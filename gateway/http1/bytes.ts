@@ -38,3 +38,11 @@ export function equalsLower(bytes: Uint8Array, from: number, to: number, lower: 
   }
   return true
 }
+
+/** Whether a text is visible ASCII and nothing else: what names of hosts are made of, wherever they were found. */
+export function isVisible(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    if (TARGET_TEXT[text.charCodeAt(at)] !== 1) return false
+  }
+  return true
+}

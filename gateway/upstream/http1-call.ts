@@ -1,5 +1,6 @@
 import type { ByteStream } from '../exchange.ts'
 import { assert } from '../../shared/assert.ts'
+import { isVisible } from '../http1/bytes.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { TargetConnection } from './target-connection.ts'
 import type { TargetPool } from './target-pool.ts'
@@ -34,6 +35,11 @@ export class Http1Call implements UpstreamCall {
   start(): void {
     assert(this.#phase === 'new', 'a call is started once')
     this.#phase = 'waiting'
+    // Names of targets also come from name servers and from other services.
+    if (!isVisible(this.request.host)) {
+      this.onError({ code: 'BAD_REQUEST', detail: 'the host cannot be written down' })
+      return
+    }
     this.#pool.dispatch(this)
   }
 

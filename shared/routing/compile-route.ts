@@ -12,6 +12,7 @@ import {
   replaceMatch,
   replaceSegments,
   replaceText,
+  asTargetText,
   withoutTrailingSlash,
   type RewritePath,
 } from './rewrite.ts'
@@ -128,8 +129,8 @@ function compileRewrite(
   compiled: CompiledPath,
   report: Report,
 ): RewritePath | null {
-  const replacement = spec.rewrite?.prefix
-  if (replacement === undefined) return keepPath
+  if (spec.rewrite === undefined) return keepPath
+  const replacement = asTargetText(spec.rewrite.prefix)
   const { match = 'prefix' } = spec
   switch (match) {
     case 'prefix':

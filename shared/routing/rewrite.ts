@@ -38,3 +38,16 @@ export function replaceMatch(regex: Regex, replacement: string): RewritePath {
 export function withoutTrailingSlash(path: string): string {
   return path.endsWith('/') ? path.slice(0, -1) : path
 }
+
+/**
+ * A text of a definition as it may stand in a request target: whatever is not visible ASCII as the escapes of its UTF-8
+ * (RFC 3986 2.1). As it is, it could end the line, or be cut to other characters on the wire.
+ */
+export function asTargetText(text: string): string {
+  return text.replaceAll(/[^\x21-\x7e]+/g, (rest) =>
+    Array.from(
+      Buffer.from(rest),
+      (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+    ).join(''),
+  )
+}

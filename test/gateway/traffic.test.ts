@@ -95,6 +95,20 @@ test('a target sees exactly these bytes', async () => {
   )
 })
 
+test('what a definition rewrites a path to cannot end the line, nor become another character', async () => {
+  let seen = ''
+  const behind = await rawTarget((socket, data) => {
+    seen += data.toString('latin1')
+    socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
+  })
+  const rewrite = { prefix: '/a b\r\nX: y/\u010d\u010a/' }
+  const gateway = await worker(
+    api('a', '/', targets(behind.url), { routes: [{ path: '/in/', rewrite }] }),
+  )
+  expect((await fetch(`${gateway.url}/in/x`)).status).toBe(200)
+  expect(seen.split('\r\n', 1)[0]).toBe('GET /a%20b%0D%0AX:%20y/%C4%8D%C4%8A/x HTTP/1.1')
+})
+
 test('the Host of a target is its own address where the upstream says so', async () => {
   const behind = await target((_request, response) => response.end())
   const upstream = { ...targets(behind.url), hostHeader: 'target' as const }

@@ -16,7 +16,7 @@ import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
 import { stuckTarget, targetLine } from './sticky.ts'
-import { NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
+import { isTargetsFault, NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
 const NOTHING_TRIED: readonly LiveTarget[] = []
 const TRY_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 'perTryMs is over' }
@@ -463,9 +463,4 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#context.parts.upstreams.release(this.#live)
     record(this.#context)
   }
-}
-
-/** Whether a failure says something about the target: a full queue and a head that cannot be sent do not. */
-function isTargetsFault({ code }: UpstreamFailure): boolean {
-  return code !== 'UPSTREAM_BUSY' && code !== 'BAD_REQUEST'
 }

@@ -25,3 +25,8 @@ export function openReply(retryAfterMs: number): Reply {
   const seconds = Math.ceil(retryAfterMs / 1_000)
   return { ...OPEN, lines: OPEN.lines.replace('Retry-After: 1', `Retry-After: ${seconds}`) }
 }
+
+/** Whether a failure says something about the target: a full queue and a head that cannot be sent do not. */
+export function isTargetsFault({ code }: UpstreamFailure): boolean {
+  return code !== 'UPSTREAM_BUSY' && code !== 'BAD_REQUEST'
+}

@@ -70,6 +70,8 @@ export class Supervisor {
       metricsLevel: settings.metrics,
       traces: settings.traces,
       network: settings.network,
+      ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
+      drainMs: settings.drainMs,
       records:
         records === null || this.#records === null
           ? null
@@ -217,8 +219,8 @@ export class Supervisor {
   }
 
   #onApplied(applied: Applied): void {
+    if (applied.step !== this.#applied?.step) this.#swaps += 1
     this.#applied = applied
-    this.#swaps += 1
     if (applied.step === this.#step) {
       const isChanged = this.#served.acknowledged(this.#pool.details.quarantined)
       if (isChanged) this.#lastGood?.changed(null)

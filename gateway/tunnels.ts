@@ -4,6 +4,7 @@ import { TUNNEL_CHECK_MS, TUNNEL_DRAIN_MS, TUNNEL_IDLE_MS_MAX } from '../shared/
 import type { CurrentTable } from './config/current-table.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { RequestContext } from './request-context.ts'
+import { Splice, type SpliceOwner } from './splice.ts'
 
 /** The two ends of a tunnel, and the request that it began with. */
 export type TunnelEnds = {
@@ -57,32 +58,24 @@ type TunnelParts = {
   readonly onClosed: () => void
 }
 
-class Tunnel {
-  readonly #client: ByteStream
-  readonly #target: ByteStream
+class Tunnel implements SpliceOwner {
+  readonly #splice: Splice
   readonly #context: RequestContext
   readonly #parts: TunnelParts
   readonly #deadline: Deadline
   #table: CurrentTable['table']
   #lastMovedMs: number
   #isDraining = false
-  #isClosed = false
 
   constructor({ client, target, context }: TunnelEnds, parts: TunnelParts) {
-    this.#client = client
-    this.#target = target
     this.#context = context
     this.#parts = parts
     this.#table = parts.current.table
     this.#lastMovedMs = parts.deadlines.now()
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(TUNNEL_CHECK_MS)
-    this.#carry(client, target, (size) => {
-      context.requestBytes += size
-    })
-    this.#carry(target, client, (size) => {
-      context.responseBytes += size
-    })
+    this.#splice = new Splice(client, target, this)
+    this.#splice.start()
   }
 
   drain(): void {
@@ -94,12 +87,23 @@ class Tunnel {
   onDeadline(): void {
     const silentMs = this.#parts.deadlines.now() - this.#lastMovedMs
     if (this.#isDraining || silentMs > TUNNEL_IDLE_MS_MAX) {
-      this.#close()
+      this.#splice.close()
     } else if (this.#isRouteGone()) {
       this.drain()
     } else {
       this.#deadline.set(TUNNEL_CHECK_MS)
     }
+  }
+
+  onCarried(from: 'client' | 'target', size: number): void {
+    this.#lastMovedMs = this.#parts.deadlines.now()
+    if (from === 'client') this.#context.requestBytes += size
+    else this.#context.responseBytes += size
+  }
+
+  onSpliceClosed(): void {
+    this.#deadline.remove()
+    this.#parts.onClosed()
   }
 
   /** Looks again only after a swap: a look costs a match. */
@@ -109,31 +113,5 @@ class Tunnel {
     this.#table = table
     const route = matchRoute(table, this.#context.exchange)
     return route === null || route.upstreamKey !== this.#context.route?.upstreamKey
-  }
-
-  #carry(from: ByteStream, to: ByteStream, count: (size: number) => void): void {
-    from.on('data', (bytes: Buffer) => {
-      this.#lastMovedMs = this.#parts.deadlines.now()
-      count(bytes.length)
-      if (!to.write(bytes)) from.pause()
-    })
-    to.on('drain', () => from.resume())
-    from.on('end', () => to.end())
-    from.on('error', () => {})
-    from.on('close', () => {
-      // What came to its end in order is still on its way to the other side.
-      if (!from.readableEnded) this.#close()
-      else if (to.destroyed) this.#close()
-    })
-    from.resume()
-  }
-
-  #close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#deadline.remove()
-    this.#client.destroy()
-    this.#target.destroy()
-    this.#parts.onClosed()
   }
 }

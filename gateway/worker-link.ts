@@ -19,6 +19,8 @@ import type {
 /** What a worker's link tells the pool. */
 export type LinkHandler = {
   onApplied(link: WorkerLink, details: WorkerDetails): void
+  /** What it said of the step that it has applied is not so any more: ports were opened since, or could not be. */
+  onPortsTried(link: WorkerLink, details: WorkerDetails): void
   onListening(link: WorkerLink, ports: Ports): void
   onListenFailed(
     link: WorkerLink,
@@ -167,6 +169,9 @@ export class WorkerLink {
         this.#isBusy = false
         this.#giveWaiting()
         this.#handler.onApplied(this, message)
+        return
+      case 'ports-tried':
+        this.#handler.onPortsTried(this, message)
         return
       case 'listening':
         this.#isListening = true

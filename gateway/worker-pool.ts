@@ -35,6 +35,8 @@ export type PoolParts = {
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   readonly network: NetworkSettings
+  readonly ownPorts: readonly number[]
+  readonly drainMs: number
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
   readonly whole: () => {
     readonly parts: readonly WorkerChange[]
@@ -167,6 +169,14 @@ export class WorkerPool implements LinkHandler {
     this.#settle()
   }
 
+  onPortsTried(link: WorkerLink, details: WorkerDetails): void {
+    if (link.index !== Math.min(...this.#links.keys())) return
+    this.#details = details
+    const { applied } = link
+    // A later step takes it along.
+    if (applied?.step === this.#appliedStep) this.#parts.onApplied(applied, details)
+  }
+
   onListening(link: WorkerLink, ports: Ports): void {
     this.#failures = 0
     const isFirst = !this.#hasPorts
@@ -230,6 +240,8 @@ export class WorkerPool implements LinkHandler {
         traces: this.#parts.traces,
         network: this.#parts.network,
         tls: this.#tls,
+        ownPorts: this.#parts.ownPorts,
+        drainMs: this.#parts.drainMs,
       },
       this,
     )

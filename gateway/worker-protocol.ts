@@ -20,6 +20,10 @@ export type WorkerStart = {
   readonly network: NetworkSettings
   /** Null: no https port. */
   readonly tls: { readonly sealKeys: SealKeys; readonly ticketKeys: Uint8Array } | null
+  /** Ports that are not for Streams. */
+  readonly ownPorts: readonly number[]
+  /** How long what is under way has when it is to end. */
+  readonly drainMs: number
 }
 
 /** Where requests come in; https null: no TLS. */
@@ -55,6 +59,12 @@ export type FromWorker =
   | {
       readonly type: 'applied'
       readonly applied: Applied
+      readonly routes: number
+      readonly quarantined: readonly Quarantined[]
+    }
+  | {
+      /** Ports of Streams were tried since the last `applied`, and something is different. */
+      readonly type: 'ports-tried'
       readonly routes: number
       readonly quarantined: readonly Quarantined[]
     }

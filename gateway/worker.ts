@@ -16,6 +16,7 @@ import { trustedProxiesOf } from './network-options.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
+import { WorkerStreams } from './streams/worker-streams.ts'
 import { Tunnels } from './tunnels.ts'
 import { activeChecks } from './upstream/health-checks.ts'
 import { Http1Connections } from './upstream/http1-connections.ts'
@@ -62,20 +63,25 @@ function runWorker(
     proxyProtocol: network.proxyProtocol,
   })
 
+  const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
+
   function change(message: Extract<ToWorker, { type: 'change' }>): void {
     const puts =
       message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
     const unusable = tls?.certificates.adopt(puts, message.deletes) ?? []
     const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable]
     metrics.configChanged(now(), current)
-    if (message.isPartial) return
-    const routes = current.table.routeCount
-    tell({ type: 'applied', applied: message.to, routes, quarantined })
+    streams.adopt()
+    if (!message.isPartial) streams.applied(message.to, quarantined)
   }
 
   async function drain(quietMs: number): Promise<void> {
     tunnels.drain()
-    await Promise.all([listeners.http.drain(quietMs), listeners.https?.drain(quietMs)])
+    await Promise.all([
+      listeners.http.drain(quietMs),
+      listeners.https?.drain(quietMs),
+      streams.drain(),
+    ])
     upstreams.close()
     await connections.close()
     records?.flush()
@@ -90,7 +96,7 @@ function runWorker(
         return
       case 'listen':
         // Both hear their own failures, or end the thread, which the supervisor hears.
-        void listen(listeners, message, tell)
+        void listen({ ...listeners, streams }, message, tell)
         return
       case 'records-taken':
         records?.taken(message.chars)
@@ -115,7 +121,7 @@ function listenersOf(tls: TlsAcceptor | null, parts: ListenerParts): Listeners {
 }
 
 async function listen(
-  { http, https }: Listeners,
+  { http, https, streams }: Listeners & { readonly streams: WorkerStreams },
   { addresses, isShared }: Extract<ToWorker, { type: 'listen' }>,
   tell: (message: FromWorker) => void,
 ): Promise<void> {
@@ -126,6 +132,7 @@ async function listen(
         ? null
         : ((await https?.listen({ ...addresses.https, isShared })) ?? null)
     tell({ type: 'listening', ports: { http: httpPort, https: httpsPort } })
+    streams.open({ http: httpPort, https: httpsPort }, isShared)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     tell({ type: 'listen-failed', code, reason: describeError(error) })

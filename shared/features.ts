@@ -14,6 +14,8 @@ export const FEATURES = {
   access: 2,
   /** Certificates. */
   tls: 3,
+  /** Streams, and targets that speak no HTTP. */
+  streams: 4,
 } as const
 
 export type Feature = keyof typeof FEATURES
@@ -22,6 +24,7 @@ export type Feature = keyof typeof FEATURES
 export const KIND_FEATURES: Readonly<Record<Kind, Feature>> = {
   Api: 'base',
   Upstream: 'base',
+  Stream: 'streams',
   Secret: 'access',
   Certificate: 'tls',
   Token: 'access',

@@ -469,6 +469,23 @@ export const CLIENT_REQUESTS_PER_CONNECTION_MAX = 100_000
 export const CLIENT_CONNECTIONS_MAX = 16_384
 /** Of these, from one client address. Clients behind one address translation share it. */
 export const CLIENT_CONNECTIONS_PER_ADDRESS_MAX = 8_192
+/** Names in one Stream. */
+export const HOSTS_PER_STREAM_MAX = 256
+/** Streams that share one port. */
+export const STREAMS_PER_PORT_MAX = 1_000
+/** Connections of Streams that one worker holds. */
+export const STREAM_CONNECTIONS_MAX = 16_384
+export const STREAM_IDLE_MS_DEFAULT = 3_600_000
+/** Records in which the first message of a TLS client may lie. */
+export const CLIENT_HELLO_RECORDS_MAX = 64
+/** It must arrive within it, where a Stream goes by its name. */
+export const CLIENT_HELLO_MS_MAX = 5_000
+/** Ports that could not be opened are tried again this often. */
+export const STREAM_RETRY_MS = 1_000
+/** Ranges of ports that a gateway may open for Streams. */
+export const STREAM_PORT_RANGES_MAX = 64
+/** Streams that one worker counts by name. */
+export const STREAM_SERIES_MAX = 200
 /** Networks that a gateway believes. */
 export const TRUSTED_NETWORKS_MAX = 256
 /** Addresses in X-Forwarded-For or Forwarded that are looked at, from the last one on. */

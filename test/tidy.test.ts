@@ -107,6 +107,8 @@ const PURE = [
   'gateway/http1/',
   'gateway/addresses/',
   'gateway/proxy-protocol/',
+  'gateway/streams/client-hello.ts',
+  'gateway/streams/port-rules.ts',
   'gateway/stages/',
   'gateway/records/',
   'gateway/discovery/endpoint-list.ts',

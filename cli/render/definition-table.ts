@@ -15,6 +15,11 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     { head: 'TARGETS', cell: ({ spec }) => few(targetsOf(spec)) },
     { head: 'BALANCE', cell: ({ spec }) => textAt(spec, 'balance') || 'round-robin' },
   ],
+  Stream: [
+    { head: 'PORT', cell: ({ spec }) => numberAt(spec, 'port') },
+    { head: 'SNI', cell: ({ spec }) => few(listAt(spec, 'sni').map(String)) || 'any' },
+    { head: 'UPSTREAM', cell: ({ spec }) => upstreamsOf(spec) },
+  ],
   Secret: [
     { head: 'FINGERPRINT', cell: ({ spec }) => textAt(memberAt(spec, 'value'), 'redacted') },
     { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },
@@ -85,6 +90,11 @@ function memberAt(value: unknown, member: string): unknown {
 function listAt(value: unknown, member: string): readonly unknown[] {
   const list = memberAt(value, member)
   return Array.isArray(list) ? list : []
+}
+
+function numberAt(value: unknown, member: string): string {
+  const number = memberAt(value, member)
+  return typeof number === 'number' ? String(number) : ''
 }
 
 function textAt(value: unknown, member: string): string {

@@ -1,5 +1,6 @@
 import { Lines } from './lines.ts'
 import { seriesLines } from './series-text.ts'
+import { streamLines } from './stream-metrics.ts'
 import { SLOT, sumSlots, UPSTREAM_ERRORS, type MetricsMemory } from './slots.ts'
 
 /** What the supervisor knows beside the workers' counters. */
@@ -68,6 +69,9 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
   for (const [name, help, value] of levels) lines.single(name, 'gauge', help, value)
   lines.family('info', 'gauge', 'Always 1; the version is in the label.')
   lines.value('info', { version: gauges.version }, 1)
-  if (memory.level === 'full') seriesLines(memory, lines)
+  if (memory.level === 'full') {
+    seriesLines(memory, lines)
+    streamLines(memory, lines)
+  }
   return lines.text()
 }

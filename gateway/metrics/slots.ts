@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../shared/errors.ts'
-import { ROUTE_SERIES_MAX, UPSTREAM_SERIES_MAX } from '../../shared/limits.ts'
+import { ROUTE_SERIES_MAX, STREAM_SERIES_MAX, UPSTREAM_SERIES_MAX } from '../../shared/limits.ts'
 import { makeSeries, type SeriesShape } from './series.ts'
 
 /** Upper bounds of the buckets of every histogram of durations, in milliseconds; the last bucket has none. */
@@ -70,6 +70,28 @@ export const UPSTREAM_SERIES: SeriesShape = {
   slots: UPSTREAM_SLOT.firstByte + HISTOGRAM,
 }
 
+/** What connections of Streams come to instead of bytes, each with a counter of its own. */
+export const STREAM_ERRORS = [
+  'UPSTREAM_UNREACHABLE',
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_UNHEALTHY',
+  'UPSTREAM_OPEN',
+  'OVERLOADED',
+  'NOT_FOUND',
+  'BAD_REQUEST',
+  'REQUEST_TIMEOUT',
+  'FORBIDDEN',
+] as const satisfies readonly ErrorCode[]
+
+/** Where each counter of a Stream lies in its series. */
+export const STREAM_SLOT = { connections: 0, active: 1, received: 2, sent: 3, errors: 4 } as const
+
+/** Series by the names of Streams. */
+export const STREAM_SERIES: SeriesShape = {
+  seriesMax: STREAM_SERIES_MAX,
+  slots: STREAM_SLOT.errors + STREAM_ERRORS.length,
+}
+
 /** Slots of one worker: one writer, read by the supervisor at any moment. */
 const SLOTS_PER_WORKER = SLOT.firstByte + HISTOGRAM
 
@@ -84,6 +106,7 @@ export type MetricsMemory = {
   readonly slots: SharedArrayBuffer
   readonly routes: SharedArrayBuffer
   readonly upstreams: SharedArrayBuffer
+  readonly streams: SharedArrayBuffer
 }
 
 /** Memory for the counters of so many workers, all 0. */
@@ -94,6 +117,7 @@ export function makeMetrics(workers: number, level: MetricsLevel): MetricsMemory
     slots: new SharedArrayBuffer(workers * bytes),
     routes: makeSeries(level === 'full' ? workers : 0, ROUTE_SERIES),
     upstreams: makeSeries(level === 'full' ? workers : 0, UPSTREAM_SERIES),
+    streams: makeSeries(level === 'full' ? workers : 0, STREAM_SERIES),
   }
 }
 

@@ -42,7 +42,8 @@ function placeOf(route: RequestContext['route']): string {
 // What JSON takes as it is.
 const PLAIN = /^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/
 
-function quoted(text: string | null): string {
+/** A text as JSON has it, cut at its bound; null as `null`. */
+export function quoted(text: string | null): string {
   if (text === null) return 'null'
   const cut = text.length > RECORD_TEXT_CHARS_MAX ? text.slice(0, RECORD_TEXT_CHARS_MAX) : text
   return PLAIN.test(cut) ? `"${cut}"` : JSON.stringify(cut)

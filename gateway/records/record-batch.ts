@@ -5,6 +5,7 @@ import {
   RECORD_CHARS_WAITING_MAX,
 } from '../../shared/limits.ts'
 import type { RequestContext } from '../request-context.ts'
+import { jsonConnectionFormat, type ConnectionRecord } from './connection-record.ts'
 import { jsonFormat } from './json-record.ts'
 import type { RecordFormat } from './record-format.ts'
 import type { RecordSettings } from './settings.ts'
@@ -31,6 +32,8 @@ export type RecordBatchParts = {
 export class RecordBatch {
   readonly #parts: RecordBatchParts
   readonly #format: RecordFormat
+  /** Null: the format has no place for connections. */
+  readonly #connectionFormat: ReturnType<typeof jsonConnectionFormat> | null
   #lines = ''
   #records = 0
   /** Characters handed over and not yet taken. */
@@ -41,20 +44,38 @@ export class RecordBatch {
     this.#parts = parts
     const { settings } = parts
     this.#format = settings.format === 'json' ? jsonFormat(settings) : templateFormat(settings)
+    this.#connectionFormat = settings.format === 'json' ? jsonConnectionFormat(settings) : null
   }
 
   /** Records a request that is over, or not: as its route's sample says. */
   add(context: RequestContext, durationMs: number): void {
-    const { settings, random, epochMs, onRecorded, onDropped } = this.#parts
-    const sample = context.route?.recordSample ?? settings.sample
-    if (sample < 1 && random.next() >= sample * 2 ** 32) return
-    if (this.#underWay + this.#lines.length >= RECORD_CHARS_WAITING_MAX) {
-      onDropped()
-      return
-    }
+    const { settings, epochMs } = this.#parts
+    if (!this.#takes(context.route?.recordSample ?? settings.sample)) return
     this.#lines += this.#format(context, { startedAtMs: epochMs() - durationMs, durationMs })
+    this.#added()
+  }
+
+  /** Records a connection of a Stream that is over, or not: as the sample says. */
+  addConnection(record: ConnectionRecord, durationMs: number): void {
+    const { settings, epochMs } = this.#parts
+    const format = this.#connectionFormat
+    if (format === null || !this.#takes(settings.sample)) return
+    this.#lines += format(record, { startedAtMs: epochMs() - durationMs, durationMs })
+    this.#added()
+  }
+
+  /** Whether one more is drawn, and has room. */
+  #takes(sample: number): boolean {
+    const { random, onDropped } = this.#parts
+    if (sample < 1 && random.next() >= sample * 2 ** 32) return false
+    if (this.#underWay + this.#lines.length < RECORD_CHARS_WAITING_MAX) return true
+    onDropped()
+    return false
+  }
+
+  #added(): void {
     this.#records += 1
-    onRecorded()
+    this.#parts.onRecorded()
     if (this.#lines.length >= RECORD_BATCH_CHARS) {
       this.flush()
     } else if (!this.#isTimed) {

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import {
   BODY_BYTES_BOUND_MAX,
-  HOST_CHARS_MAX,
   HOSTS_PER_API_MAX,
   METHODS_PER_ROUTE_MAX,
   PATH_CHARS_MAX,
@@ -9,7 +8,7 @@ import {
   PRIORITY_MAX,
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
-import { millisecondsSchema, nameSchema, pluginsSchema } from './common.ts'
+import { hostSchema, millisecondsSchema, nameSchema, pluginsSchema } from './common.ts'
 import { headerNameSchema } from './key-source.ts'
 import { patternSchema } from './pattern.ts'
 import { mirrorSchema, splitSchema } from './split.ts'
@@ -17,17 +16,6 @@ import { upstreamSpecSchema } from './upstream.ts'
 
 /** How a route's path is compared with a request's. */
 export const MATCHES = ['prefix', 'text-prefix', 'exact', 'template', 'regex'] as const
-
-const LABEL = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
-const HOST = new RegExp(`^(\\*?\\.)?${LABEL}(\\.${LABEL})*$`)
-
-const hostSchema = z
-  .string()
-  .max(HOST_CHARS_MAX)
-  .regex(
-    HOST,
-    'must be a host name, ".x" for x and everything below, or "*.x" for only below; no port',
-  )
 
 const recordsSchema = z.strictObject({
   sample: z

@@ -1,5 +1,11 @@
 import { z } from 'zod'
-import { LABEL_CHARS_MAX, LABELS_MAX, NAME_CHARS_MAX, TIMEOUT_MS_MAX } from '../limits.ts'
+import {
+  HOST_CHARS_MAX,
+  LABEL_CHARS_MAX,
+  LABELS_MAX,
+  NAME_CHARS_MAX,
+  TIMEOUT_MS_MAX,
+} from '../limits.ts'
 
 /** A definition's name: lower-case letters, digits, `.` and `-`, as DNS has them. */
 export const nameSchema = z
@@ -7,6 +13,18 @@ export const nameSchema = z
   .regex(
     /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/,
     `must be 1 to ${NAME_CHARS_MAX} of a-z, 0-9, "." and "-", starting and ending with a letter or digit`,
+  )
+
+const LABEL = '[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?'
+const HOST = new RegExp(`^(\\*?\\.)?${LABEL}(\\.${LABEL})*$`)
+
+/** A host as people write it in a definition. */
+export const hostSchema = z
+  .string()
+  .max(HOST_CHARS_MAX)
+  .regex(
+    HOST,
+    'must be a host name, ".x" for x and everything below, or "*.x" for only below; no port',
   )
 
 const labelSchema = z

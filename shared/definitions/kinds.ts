@@ -9,6 +9,7 @@ import {
 import { apiSpecSchema, type ApiSpec } from './api.ts'
 import { certificateSpecSchema, type CertificateSpec } from './certificate.ts'
 import { secretSpecSchema, type SecretPath, type SecretSpec } from './secret.ts'
+import { streamSpecSchema, type StreamSpec } from './stream.ts'
 import { upstreamSpecSchema, type UpstreamSpec } from './upstream.ts'
 
 /** What is known of one kind of definition. */
@@ -40,6 +41,11 @@ export const KINDS = {
     plural: 'apis',
     specSchema: apiSpecSchema,
     summary: 'Hosts and routes that gateways serve, and where their requests go.',
+  },
+  Stream: {
+    plural: 'streams',
+    specSchema: streamSpecSchema,
+    summary: 'A TCP port, or TLS names on it, whose connections are passed on as they are.',
   },
   Secret: {
     plural: 'secrets',
@@ -83,6 +89,7 @@ type Named<K extends Kind, Spec> = {
 export type DefinitionInput =
   | Named<'Api', ApiSpec>
   | Named<'Upstream', UpstreamSpec>
+  | Named<'Stream', StreamSpec>
   | Named<'Secret', SecretSpec>
   | Named<'Certificate', CertificateSpec>
   | Named<'Token', TokenSpec>

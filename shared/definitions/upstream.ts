@@ -25,12 +25,16 @@ const BALANCES = [
 const targetUrlSchema = z
   .string()
   .max(URL_CHARS_MAX)
-  .refine(isTargetUrl, 'must be http:// or https://, a host, an optional port, and nothing else')
+  .refine(
+    isTargetUrl,
+    'must be http:// or https://, a host and an optional port, or tcp://, a host and a port, and nothing else',
+  )
 
 const targetSchema = z
   .strictObject({
     url: targetUrlSchema.describe(
-      'Scheme, host and port, such as http://10.0.0.7:9001. No path, query or credentials.',
+      'Scheme, host and port, such as http://10.0.0.7:9001, or tcp://10.0.0.7:5432 for Streams. No path, query or ' +
+        'credentials.',
     ),
     weight: z
       .int()
@@ -132,7 +136,10 @@ export type TargetSpec = z.infer<typeof targetSchema>
 export type Balance = (typeof BALANCES)[number]
 
 function isTargetUrl(text: string): boolean {
-  const url = URL.parse(text)
+  const isTcp = /^tcp:\/\//i.test(text)
+  // A port that is the default of another scheme would be lost.
+  if (isTcp && !/:0*[1-9][0-9]*\/?$/.test(text)) return false
+  const url = URL.parse(isTcp ? text.replace(/^tcp/i, 'http') : text)
   if (url === null) return false
   const isBare = url.pathname === '/' && url.search === '' && url.hash === '' && !/[?#]/.test(text)
   return (

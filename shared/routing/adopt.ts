@@ -1,6 +1,7 @@
 import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
+import { adoptStreams, streamsUsing } from './apply-streams.ts'
 import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
-import { compileApi } from './compile-api.ts'
+import { compileApi, type ApiDefinition, type UpstreamDefinition } from './compile-api.ts'
 import { apiOf, pendingOf, TableDraft, usersOf, type Pending, type RoutingTable } from './draft.ts'
 import type { DefinitionChange, Quarantined, RoutingChange } from './types.ts'
 
@@ -28,9 +29,12 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
     if (waitsForOthers && !work.has(key)) work.set(key, change)
   }
   // An Upstream comes before the Apis that need it, and goes after them.
-  for (const phase of ['put Upstream', 'Api', 'delete Upstream'] as const) {
+  for (const phase of ['put Upstream', 'Api', 'Stream', 'delete Upstream'] as const) {
+    if (phase === 'Stream') adoptStreams(draft, work)
     for (const [key, change] of work) {
-      if (phaseOf(change) === phase) draft.hold(key, adoptOne(draft, key, change))
+      if (isOneByOne(change) && phaseOf(change) === phase) {
+        draft.hold(key, adoptOne(draft, key, change))
+      }
     }
   }
   const after = draft.finish()
@@ -42,22 +46,33 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
   }
 }
 
-function phaseOf(change: RoutingChange): 'put Upstream' | 'Api' | 'delete Upstream' {
-  if (change.op === 'put') return change.definition.kind === 'Api' ? 'Api' : 'put Upstream'
-  return change.kind === 'Api' ? 'Api' : 'delete Upstream'
+function phaseOf(change: RoutingChange): 'put Upstream' | 'Api' | 'Stream' | 'delete Upstream' {
+  const kind = change.op === 'put' ? change.definition.kind : change.kind
+  return kind === 'Upstream' ? `${change.op} Upstream` : kind
+}
+
+/** Streams are carried out together. */
+type OneByOne =
+  | { readonly op: 'put'; readonly definition: ApiDefinition | UpstreamDefinition }
+  | { readonly op: 'delete'; readonly kind: 'Api' | 'Upstream'; readonly name: string }
+
+function isOneByOne(change: RoutingChange): change is OneByOne {
+  return phaseOf(change) !== 'Stream'
 }
 
 /** Carries out one change, or returns why not. */
-function adoptOne(draft: TableDraft, key: string, change: RoutingChange): Pending | null {
+function adoptOne(draft: TableDraft, key: string, change: OneByOne): Pending | null {
   const { table } = draft
   if (change.op === 'delete') {
     if (change.kind === 'Api') {
       draft.replaceApi(change.name, null)
       return null
     }
-    const [user] = usersOf(table, change.name)
-    if (user !== undefined) {
-      const reason = `cannot be deleted yet: Api "${user}" still needs it`
+    const [user] = usersOf(table, change.name).map((name) => `Api "${name}"`)
+    const [stream] = streamsUsing(table, change.name).map(({ name }) => `Stream "${name}"`)
+    const needing = user ?? stream
+    if (needing !== undefined) {
+      const reason = `cannot be deleted yet: ${needing} still needs it`
       return { key, change, reason, waitsForOthers: true }
     }
     draft.replaceUpstream(key, null)

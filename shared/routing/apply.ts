@@ -1,7 +1,7 @@
 import { definitionKey } from '../changes.ts'
 import type { Definition } from '../definitions/kinds.ts'
-import { ISSUES_MAX, SUGGESTION_NAMES_MAX } from '../limits.ts'
-import { suggest } from '../suggest.ts'
+import { ISSUES_MAX } from '../limits.ts'
+import { issuesOfStreams, neededByStreams } from './apply-streams.ts'
 import {
   compileApi,
   referencesOf,
@@ -10,9 +10,10 @@ import {
 } from './compile-api.ts'
 import { compileUpstream } from './compile-upstream.ts'
 import { apiOf, TableDraft, upstreamAt, usersOf, type RoutingTable } from './draft.ts'
-import { valuesOf } from './hash-map.ts'
+import { guessUpstream } from './guess-upstream.ts'
 import { unreachableRoutes } from './reachability.ts'
 import { sameJson } from './same-json.ts'
+import { compileStream } from './streams.ts'
 import type { CompiledUpstream, CompileIssue, DefinitionChange, RoutingChange } from './types.ts'
 
 /** All changes as one, or every reason against them. `upstreamsChanged`: keys put or removed. */
@@ -43,16 +44,22 @@ export function* applyInSteps(
   const draft = new TableDraft(table)
   const issues: CompileIssue[] = []
   const apis: CompiledApi[] = []
+  const streams: string[] = []
   const latest = lastOfEach(changes)
   for (const [key, change] of latest) {
     yield
     draft.hold(key, null)
     if (change.op === 'delete') {
-      if (change.kind === 'Api') draft.replaceApi(change.name, null)
-      else draft.replaceUpstream(key, null)
+      takeAway(draft, key, change)
       continue
     }
     const { definition } = change
+    if (definition.kind === 'Stream') {
+      const { name } = definition
+      draft.replaceStream(name, compileStream(definition, table.streams.get(name)))
+      streams.push(name)
+      continue
+    }
     if (definition.kind === 'Upstream') {
       draft.replaceUpstream(key, compileNamedUpstream(definition, table))
       continue
@@ -63,10 +70,21 @@ export function* applyInSteps(
     apis.push(compiled.api)
   }
   for (const api of apis) issues.push(...missingUpstreams(draft.table, api))
+  issues.push(...issuesOfStreams(draft.table, streams))
   issues.push(...neededUpstreams(draft.table, latest))
   issues.push(...(yield* unreachableRoutes(draft.table.hosts, draft.inCompany)))
   if (issues.length > 0) return { ok: false, issues }
   return { ok: true, table: draft.finish(), upstreamsChanged: draft.upstreamsChanged }
+}
+
+function takeAway(
+  draft: TableDraft,
+  key: string,
+  { kind, name }: Extract<RoutingChange, { op: 'delete' }>,
+): void {
+  if (kind === 'Api') draft.replaceApi(name, null)
+  else if (kind === 'Stream') draft.replaceStream(name, null)
+  else draft.replaceUpstream(key, null)
 }
 
 /** What a computation in steps comes to, without a pause. */
@@ -89,7 +107,7 @@ export function lastOfEach(
 /** Tokens and the like say nothing about requests. */
 function isRouting(change: DefinitionChange): change is RoutingChange {
   const { kind } = change.op === 'put' ? change.definition : change
-  return kind === 'Api' || kind === 'Upstream'
+  return kind === 'Api' || kind === 'Upstream' || kind === 'Stream'
 }
 
 /** The key of the definition that a change is about. */
@@ -116,7 +134,7 @@ export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonl
   )
   if (missing.length === 0) return NO_ISSUES
   const { name, spec } = api.definition
-  const hints = new Map(missing.map((upstream) => [upstream, guess(table, upstream)]))
+  const hints = new Map(missing.map((upstream) => [upstream, guessUpstream(table, upstream)]))
   return referencesOf(spec)
     .filter(({ upstream }) => hints.has(upstream))
     .map(({ path, upstream }) => {
@@ -126,17 +144,6 @@ export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonl
 }
 
 const NO_ISSUES: readonly CompileIssue[] = []
-
-function guess(table: RoutingTable, name: string): string {
-  const prefix = definitionKey('Upstream', '')
-  const known: string[] = []
-  for (const { key } of valuesOf(table.upstreams)) {
-    known.push(key.slice(prefix.length))
-    if (known.length === SUGGESTION_NAMES_MAX) break
-  }
-  const meant = suggest(name, known)
-  return meant === null ? '' : `, did you mean "${meant}"?`
-}
 
 /** Apis that the changes leave alone, and that need an Upstream that the changes delete. */
 function neededUpstreams(
@@ -157,6 +164,8 @@ function neededUpstreams(
       }
       if (issues.length >= ISSUES_MAX) return issues
     }
+    const isChanged = (name: string) => latest.has(definitionKey('Stream', name))
+    issues.push(...neededByStreams(table, change.name, isChanged))
   }
   return issues
 }

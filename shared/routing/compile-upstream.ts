@@ -52,6 +52,7 @@ const PLAIN =
 function compileTarget(target: TargetSpec): CompiledTarget {
   const plain = PLAIN.exec(target.url)
   if (plain !== null) return compilePlainTarget(target, plain)
+  if (/^tcp:/i.test(target.url)) return compileTcpTarget(target)
   const url = new URL(target.url)
   const isTls = url.protocol === 'https:'
   // An IPv6 address has brackets in a url, but not where connections are made.
@@ -63,6 +64,23 @@ function compileTarget(target: TargetSpec): CompiledTarget {
     serverName: host,
     port: url.port === '' ? (isTls ? 443 : 80) : Number(url.port),
     authority: url.host,
+    weight: target.weight ?? 1,
+  }
+}
+
+function compileTcpTarget(target: TargetSpec): CompiledTarget {
+  // Only urls of the schemes that it knows does the parser take apart as addresses.
+  const { hostname } = new URL(target.url.replace(/^tcp/i, 'http'))
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const port = Number(/:([0-9]+)\/?$/.exec(target.url)?.[1])
+  const authority = `${hostname}:${port}`
+  return {
+    origin: `tcp://${authority}`,
+    isTls: false,
+    host,
+    serverName: host,
+    port,
+    authority,
     weight: target.weight ?? 1,
   }
 }

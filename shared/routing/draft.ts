@@ -7,6 +7,7 @@ import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
 import { insertRoute, removeRoute, type PathIndex } from './path-index.ts'
 import { compareText, type RouteEntry } from './routes.ts'
+import type { CompiledStream } from './streams.ts'
 import type { CompiledUpstream, RoutingChange } from './types.ts'
 
 /** A change that a gateway could not use, and what it waits for. */
@@ -35,6 +36,8 @@ export type RoutingTable = {
   readonly upstreams: HashMap<CompiledUpstream>
   /** By name of an Upstream. */
   readonly users: HashMap<Users>
+  /** By name. */
+  readonly streams: ReadonlyMap<string, CompiledStream>
   /** By definition key. Only tables of gateways have any. */
   readonly pending: HashMap<Pending>
   /** Upstreams that requests have asked for: `upstreams` again, but faster. Starts empty with each table. */
@@ -53,6 +56,9 @@ export function apiOf(table: RoutingTable, name: string): CompiledApi | undefine
 
 /** The upstream of a key, named or inline. */
 export function upstreamAt(table: RoutingTable, key: string): CompiledUpstream | undefined {
+  if (key.startsWith(INLINE_STREAM)) {
+    return table.streams.get(key.slice(INLINE_STREAM.length))?.inline ?? undefined
+  }
   if (!key.startsWith(INLINE)) return find(table.upstreams, hashOf(key), (each) => each.key === key)
   // `Api/petstore` or `Api/petstore/2`; names have no slash.
   const end = key.indexOf('/', INLINE.length)
@@ -67,11 +73,14 @@ function compiledInline(inline: InlineUpstream): CompiledUpstream {
 }
 
 const INLINE = definitionKey('Api', '')
+const INLINE_STREAM = definitionKey('Stream', '')
 
 /** Every upstream, named and inline, in the order of the keys. */
 export function allUpstreams(table: RoutingTable): CompiledUpstream[] {
   const apis = [...valuesOf(table.apis)]
   const inline = apis.flatMap(({ upstreams }) => upstreams.map(compiledInline))
+  for (const stream of table.streams.values())
+    if (stream.inline !== null) inline.push(stream.inline)
   return [...valuesOf(table.upstreams), ...inline].sort((a, b) => compareText(a.key, b.key))
 }
 
@@ -96,6 +105,8 @@ export class TableDraft {
   readonly #watchedKeys: string[] = []
   readonly #inCompany: PlacedRoute[] = []
   readonly #table: Mutable<RoutingTable>
+  /** Null until a Stream changes. */
+  #streams: Map<string, CompiledStream> | null = null
 
   constructor(table: RoutingTable) {
     this.#table = { ...table }
@@ -155,6 +166,23 @@ export class TableDraft {
       if (after?.isWatched === true) this.#watchedKeys.push(key)
     }
     table.definitionCount += count(after) - count(before)
+  }
+
+  /** Replaces a Stream; null takes it away. */
+  replaceStream(name: string, after: CompiledStream | null): void {
+    const table = this.#table
+    const before = table.streams.get(name) ?? null
+    if (before === after) return
+    // A copy for all changes of this draft: Streams are few.
+    this.#streams ??= new Map(table.streams)
+    table.streams = this.#streams
+    if (after === null) this.#streams.delete(name)
+    else this.#streams.set(name, after)
+    table.definitionCount += count(after) - count(before)
+    if (before?.inline === after?.inline) return
+    const key = definitionKey('Stream', name)
+    this.#changedKeys.push(key)
+    if (after?.inline?.isWatched === true) this.#watchedKeys.push(key)
   }
 
   /** Remembers a change that could not be used; null forgets it. */

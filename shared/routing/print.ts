@@ -4,6 +4,7 @@ import { printPattern, type Predicate } from './predicates.ts'
 import { routesIn } from './path-index.ts'
 import { compareRoutes, type RouteEntry } from './routes.ts'
 import { describeSplit } from './split.ts'
+import type { CompiledStream } from './streams.ts'
 import type { CompiledUpstream } from './types.ts'
 
 /** The whole table as text, for golden files and people: hosts, their routes in the order of trial, upstreams. */
@@ -14,11 +15,25 @@ export function printTable(table: RoutingTable): string {
     for (const route of [...routesIn(paths)].sort(compareRoutes))
       lines.push(`  ${printRoute(route)}`)
   }
+  const streams = [...table.streams.values()].toSorted(byPortAndName)
+  if (streams.length > 0)
+    lines.push('', 'streams', ...streams.map((each) => `  ${printStream(each)}`))
   const upstreams = allUpstreams(table).map((upstream) => `  ${printUpstream(upstream)}`)
   if (upstreams.length > 0) lines.push('', 'upstreams', ...upstreams)
   if (table.pending !== null) lines.push('', 'quarantined')
   for (const { key, reason } of pendingOf(table)) lines.push(`  ${key}: ${reason}`)
   return `${lines.join('\n')}\n`
+}
+
+function byPortAndName(a: CompiledStream, b: CompiledStream): number {
+  return a.port - b.port || (a.name < b.name ? -1 : 1)
+}
+
+function printStream({ name, port, hosts, upstreamKey, ...options }: CompiledStream): string {
+  const parts = [`port ${port} ${hosts.map(({ text }) => text).join(',')}`]
+  if (options.acceptsProxyProtocol) parts.push('takes PROXY')
+  if (options.proxyProtocol !== 'none') parts.push(`sends PROXY ${options.proxyProtocol}`)
+  return `${parts.join(' | ')} -> ${upstreamKey} (${name}); idle ${options.idleMs} ms`
 }
 
 function printRoute(route: RouteEntry): string {

@@ -18,6 +18,7 @@ export const EMPTY_TABLE: RoutingTable = {
   apis: null,
   upstreams: null,
   users: null,
+  streams: new Map(),
   pending: null,
   upstreamMemo: new Map(),
   hostMemo: new Map(),

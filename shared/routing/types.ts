@@ -207,10 +207,13 @@ export type CompiledRoute = {
   rewritePath(path: string): string
 }
 
-/** A change of a definition that requests are routed by. */
+/** Kinds that requests and connections are routed by. */
+type RoutingKind = 'Api' | 'Upstream' | 'Stream'
+
+/** A change of a definition of one of them. */
 export type RoutingChange =
-  | { readonly op: 'put'; readonly definition: Extract<Definition, { kind: 'Api' | 'Upstream' }> }
-  | { readonly op: 'delete'; readonly kind: 'Api' | 'Upstream'; readonly name: string }
+  | { readonly op: 'put'; readonly definition: Extract<Definition, { kind: RoutingKind }> }
+  | { readonly op: 'delete'; readonly kind: RoutingKind; readonly name: string }
 
 /** What is wrong with a definition in the company of the others. `path` begins at the definition: `spec.routes.0.upstream`. */
 export type CompileIssue = Issue & { readonly kind: Kind; readonly name: string }

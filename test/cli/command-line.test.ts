@@ -83,7 +83,7 @@ describe('what is not understood', () => {
     ['get apsi', 'unknown kind "apsi", did you mean "api"?'],
     [
       'get unicorns',
-      'unknown kind "unicorns", one of Upstream, Api, Secret, Certificate, Token, Revocation is wanted',
+      'unknown kind "unicorns", one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation is wanted',
     ],
     ['cluster', 'say what of "cluster"'],
     ['apply -m one -m two -f x', '--message is given more than once'],
@@ -210,7 +210,7 @@ describe('completion', () => {
     ['clu', ['cluster']],
     ['cluster s', ['cluster status'.split(' ')[1]]],
     ['apply --dr', ['--dry-run']],
-    ['get ', ['upstream', 'api', 'secret', 'certificate', 'token', 'revocation']],
+    ['get ', ['upstream', 'api', 'stream', 'secret', 'certificate', 'token', 'revocation']],
     ['get api ', []],
     ['apply -o ', ['text', 'json']],
     ['apply -f ', []],

@@ -127,6 +127,7 @@ describe('schema', () => {
     expect(schema.oneOf.map(({ title }) => title)).toEqual([
       'Upstream',
       'Api',
+      'Stream',
       'Secret',
       'Token',
       'Revocation',

@@ -24,6 +24,18 @@ test('every network that is none is named', () => {
   expect(issuesOf({ trustedProxies: many })).toEqual(['trustedProxies'])
 })
 
+test('ports for Streams are ports and ranges of them', () => {
+  const { streamPorts } = readNetworkOptions({ streamPorts: ['8443', '5000-5999'] }, [])
+  expect(streamPorts).toEqual([
+    { from: 8_443, to: 8_443 },
+    { from: 5_000, to: 5_999 },
+  ])
+  for (const wrong of ['0', '65536', '2-1', '1-', 'x', '080', '1-2-3', '']) {
+    expect(issuesOf({ streamPorts: [wrong] })).toEqual(['streamPorts.0'])
+  }
+  expect(issuesOf({ streamHost: 'a b' })).toEqual(['streamHost'])
+})
+
 test('PROXY headers need somebody who is believed', () => {
   expect(issuesOf({ proxyProtocol: 'accept' })).toEqual(['proxyProtocol'])
   expect(issuesOf({ proxyProtocol: 'require', trustedProxies: ['10.0.0.1'] })).toEqual([])

@@ -92,7 +92,7 @@ test.each<[string, unknown, string[]]>([
     'nothing at all',
     {},
     [
-      'kind: must be one of Upstream, Api, Secret, Certificate, Token, Revocation',
+      'kind: must be one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation',
       expect.stringMatching(/^name: /) as string,
     ],
   ],
@@ -100,7 +100,7 @@ test.each<[string, unknown, string[]]>([
     'an unknown kind',
     { kind: 'api', name: 'a', spec: {} },
     [
-      'kind: must be one of Upstream, Api, Secret, Certificate, Token, Revocation; did you mean "Api"?',
+      'kind: must be one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation; did you mean "Api"?',
     ],
   ],
   [
@@ -151,7 +151,7 @@ test.each([
   'http://x:99999',
 ])('a target cannot be %s', (url) => {
   expect(issuesOf(upstream({ targets: [{ url }] }))).toEqual([
-    'spec.targets.0.url: must be http:// or https://, a host, an optional port, and nothing else',
+    'spec.targets.0.url: must be http:// or https://, a host and an optional port, or tcp://, a host and a port, and nothing else',
   ])
 })
 

@@ -157,6 +157,14 @@ export const explainAnswer = z.looseObject({
   candidates: z.array(candidate),
 })
 
+const streamCandidate = z.looseObject({ stream: z.string(), host: z.string(), reason: z.string() })
+
+/** The decision for one connection; the shape of `StreamExplanation` in shared/routing/explain-stream.ts. */
+export const explainStreamAnswer = z.looseObject({
+  matched: streamCandidate.extend({ port: z.number(), upstream: z.string() }).nullable(),
+  candidates: z.array(streamCandidate),
+})
+
 /** What a node says of itself before anything else works. */
 export const healthAnswer = z.looseObject({ version: z.string().optional() })
 

@@ -1,12 +1,18 @@
+import {
+  explainStream,
+  readStreamUrl,
+  type StreamExplanation,
+  type StreamQuestion,
+} from '../../shared/routing/explain-stream.ts'
 import { explain } from '../../shared/routing/table.ts'
 import type { RequestView } from '../../shared/routing/types.ts'
-import { explainAnswer } from '../answers.ts'
+import { explainAnswer, explainStreamAnswer } from '../answers.ts'
 import { CONTROL_OPTION, OUTPUT_OPTION, withClient } from '../client-options.ts'
 import type { Call } from '../client.ts'
-import { defineCommand } from '../command.ts'
+import { defineCommand, type Terminal } from '../command.ts'
 import { compileLoaded } from '../documents/compile-loaded.ts'
 import { loadDefinitions } from '../documents/load-definitions.ts'
-import { EXIT } from '../exit-codes.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { UsageError } from '../failures.ts'
 import { FILE_OPTION } from '../file-option.ts'
 import { printJson } from '../output.ts'
@@ -22,10 +28,15 @@ export const EXPLAIN_COMMANDS = [
       ['raftway explain GET http://api.example.com/pets/7', 'As gateways decide it now'],
       ["raftway explain GET /pets -H 'x-canary: yes'", 'With a header, for any host'],
       ['raftway explain GET /pets -f petstore.yaml', 'As these files alone would have it'],
+      ['raftway explain CONNECT tls://shop.example.com:8443', 'Which Stream takes a TLS client'],
     ],
     positionals: {
       method: { describe: 'GET, POST …', required: true },
-      url: { describe: 'a whole url, or a path when the host does not matter', required: true },
+      url: {
+        describe:
+          'a whole url, a path when the host does not matter, tls://NAME:PORT or tcp://HOST:PORT',
+        required: true,
+      },
     },
     options: {
       header: {
@@ -38,6 +49,8 @@ export const EXPLAIN_COMMANDS = [
       ...OUTPUT_OPTION,
     },
     run: async (args, terminal) => {
+      const question = readStreamUrl(args.url)
+      if (question !== null) return explainConnection(question, args, terminal)
       const request = readRequest(args.method, args.url, args.header ?? [])
       const explanation =
         args.file === undefined
@@ -51,6 +64,49 @@ export const EXPLAIN_COMMANDS = [
     },
   }),
 ]
+
+type ExplainArguments = Parameters<typeof withClient>[0] & {
+  readonly url: string
+  readonly file: readonly string[] | undefined
+  readonly output: 'text' | 'json'
+}
+
+async function explainConnection(
+  question: StreamQuestion,
+  args: ExplainArguments,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { url } = args
+  const explanation =
+    args.file === undefined
+      ? await withClient(args, terminal, (client) =>
+          client.call({ method: 'GET', path: '/v1/explain', query: { url } }, explainStreamAnswer),
+        )
+      : explainStream(compileLoaded(await loadDefinitions(args.file, terminal)), question)
+  if (args.output === 'json') printJson(terminal, explanation)
+  else terminal.out(renderStream(url, explanation, colours(terminal)))
+  return explanation.matched === null ? EXIT.notFound : EXIT.ok
+}
+
+function renderStream(
+  url: string,
+  { matched, candidates }: StreamExplanation,
+  { bold, green, red, dim }: Colours,
+): string {
+  const lines = [bold(printable(url))]
+  if (matched === null) lines.push(red('no Stream matches: a gateway closes the connection'))
+  else {
+    lines.push(
+      `${green('→')} ${printable(`Stream/${matched.stream}: ${matched.host} on port ${matched.port}`)}`,
+      printable(`  goes to ${matched.upstream}`),
+    )
+  }
+  if (candidates.length > 0) lines.push('', dim('candidates that lost:'))
+  for (const { stream, host, reason } of candidates) {
+    lines.push(printable(`  Stream/${stream}: ${host}`), dim(printable(`    ${reason}`)))
+  }
+  return `${lines.join('\n')}\n`
+}
 
 type AskedRequest = {
   readonly method: string

@@ -1,13 +1,14 @@
 import type { Request, Response } from 'express'
 import { EXPLAIN_HEADERS_MAX, TARGET_LINE_BYTES_MAX } from '../../shared/limits.ts'
-import type { RequestView } from '../../shared/routing/types.ts'
+import { readStreamUrl, type StreamExplanation } from '../../shared/routing/explain-stream.ts'
+import type { Explanation, RequestView } from '../../shared/routing/types.ts'
 import { sendAnswer } from './answer.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { Query } from './query.ts'
 import { CONSISTENCY, readPoint, readsStale } from './reads.ts'
 
-/** `GET /v1/explain`: which route a request would take, and why the next candidates lost. */
+/** `GET /v1/explain`: which route a request, or which Stream a connection, would take, and why the next candidates lost. */
 export function explainCalls(api: ApiContext): Call[] {
   return [
     {
@@ -24,13 +25,30 @@ export function explainCalls(api: ApiContext): Call[] {
 
 async function explain(api: ApiContext, request: Request, response: Response): Promise<void> {
   const query = new Query(request.url, ['method', 'url', 'header', CONSISTENCY])
-  const view = readView(query)
+  const decide = readQuestion(query)
   const isStale = readsStale(query)
   query.finish()
   await readPoint(api, isStale)
-  const { revision } = api.plane.state
-  const { matched, candidates } = api.plane.state.explain(view)
+  const { state } = api.plane
+  const { revision } = state
+  const { matched, candidates } = decide(state)
   sendAnswer(response, { status: 200, revision, body: { revision, matched, candidates } })
+}
+
+type Decide = (
+  state: ApiContext['plane']['state'],
+) => Pick<Explanation | StreamExplanation, 'matched' | 'candidates'>
+
+function readQuestion(query: Query): Decide {
+  const question = readStreamUrl(query.text('url', TARGET_LINE_BYTES_MAX) ?? '')
+  if (question === null) {
+    const view = readView(query)
+    return (state) => state.explain(view)
+  }
+  // Connections have neither.
+  query.text('method')
+  query.all('header', EXPLAIN_HEADERS_MAX)
+  return (state) => state.explainStream(question)
 }
 
 /** Scheme and authority, path, query, fragment; the path is kept as it was written. */
@@ -43,7 +61,10 @@ function readView(query: Query): RequestView {
   const parts = URL_PARTS.exec(url ?? '')
   if (url === undefined) query.issue('url', 'is required')
   else if (parts === null || url === '') {
-    query.issue('url', 'must be http://host/path, or a path that begins with "/"')
+    query.issue(
+      'url',
+      'must be http://host/path, a path that begins with "/", tls://name:port or tcp://host:port',
+    )
   }
   const headers = readHeaders(query)
   const authority = parts?.[1]?.replace(/^.*@/, '') ?? headers.get('host') ?? ''

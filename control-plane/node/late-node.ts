@@ -29,6 +29,7 @@ const NOTHING: StateReader = {
   historyOf: () => Promise.resolve([]),
   configAt: () => Promise.resolve([]),
   explain: () => ({ matched: null, candidates: [] }),
+  explainStream: () => ({ matched: null, candidates: [] }),
 }
 
 /**

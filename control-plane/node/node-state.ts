@@ -1,4 +1,9 @@
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
+import {
+  explainStream,
+  type StreamExplanation,
+  type StreamQuestion,
+} from '../../shared/routing/explain-stream.ts'
 import { explain } from '../../shared/routing/table.ts'
 import type { Explanation, RequestView } from '../../shared/routing/types.ts'
 import type { ClusterAccess, HistoryRecord, StateReader } from '../ports.ts'
@@ -69,5 +74,9 @@ export class NodeState implements StateReader {
 
   explain(request: RequestView): Explanation {
     return explain(this.#applier.state.table, request)
+  }
+
+  explainStream(question: StreamQuestion): StreamExplanation {
+    return explainStream(this.#applier.state.table, question)
   }
 }

@@ -1,5 +1,6 @@
 import type { DefinitionChange } from '../../shared/changes.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
+import type { StreamExplanation, StreamQuestion } from '../../shared/routing/explain-stream.ts'
 import type { Explanation, RequestView } from '../../shared/routing/types.ts'
 import type { ClusterAccess, Origin } from './commands.ts'
 
@@ -60,4 +61,5 @@ export type StateReader = {
   /** Every definition at a revision; throws REVISION_COMPACTED, REVISION_NOT_FOUND. */
   configAt(revision: number): Promise<Definition[]>
   explain(request: RequestView): Explanation
+  explainStream(question: StreamQuestion): StreamExplanation
 }

@@ -142,7 +142,7 @@ export function matchStream(port: StreamPort, serverName: string | null): Compil
 }
 
 /** The patterns that take a name, the most specific first, as hosts of Apis have it. */
-function* patternsOf(serverName: string | null): Generator<string> {
+export function* patternsOf(serverName: string | null): Generator<string> {
   if (serverName !== null) {
     yield serverName
     yield `.${serverName}`

@@ -52,6 +52,29 @@ describe('explain without a cluster', () => {
     expect(exit).toBe(0)
   })
 
+  test.for([
+    [
+      'tls://shop.example.com:8443',
+      'Stream/shop-tls: shop.example.com on port 8443',
+      'less specific',
+    ],
+    ['tls://a.SHOP.test:8443', 'Stream/shop-tls: .shop.test on port 8443', 'Stream/rest-tls'],
+    ['tcp://any:8443', 'Stream/rest-tls: * on port 8443', 'no name is asked for'],
+    ['tcp://127.0.0.1:5432', 'Stream/database: * on port 5432', 'goes to Upstream/database'],
+  ] as const)('connection %s', async ([url, stream, more]) => {
+    const { exit, out, said } = await explain('CONNECT', url)
+    expect(said).toBe('')
+    expect(out).toContain(`→ ${stream}`)
+    expect(out).toContain(more)
+    expect(exit).toBe(0)
+  })
+
+  test('says that no Stream takes a connection', async () => {
+    const { exit, out } = await explain('CONNECT', 'tcp://x:1')
+    expect(out).toContain('no Stream matches')
+    expect(exit).toBe(5)
+  })
+
   test('says why nothing matches, and exits 5', async () => {
     const { exit, out } = await explain('POST', 'http://api.example.com/owners/1')
     expect(out).toContain('no route matches: a gateway answers 404 NOT_FOUND')
@@ -129,6 +152,7 @@ describe('schema', () => {
       'Api',
       'Stream',
       'Secret',
+      'Certificate',
       'Token',
       'Revocation',
     ])

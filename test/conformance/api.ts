@@ -601,6 +601,13 @@ function historyTests(subject: Subject): void {
     expect(byHeader.body.matched.api).toBe('explained')
     const miss = await call(subject().leader, 'GET /v1/explain?url=http://nobody.invalid/')
     expect(miss.body.matched).toBeNull()
+    const stream = { port: 4_321, upstream: { targets: [{ url: 'tcp://127.0.0.1:1' }] } }
+    await call(subject().leader, 'PUT /v1/streams/explained', { json: { spec: stream } })
+    const taken = await call(subject().follower, 'GET /v1/explain?url=tls://x.example:4321')
+    expect(taken.body).toMatchObject({
+      matched: { stream: 'explained', host: '*', port: 4_321, upstream: 'Stream/explained' },
+      candidates: [],
+    })
     expectProblem(await call(subject().leader, 'GET /v1/explain?url=pets'), 400, 'INVALID_REQUEST')
     expectProblem(
       await call(subject().leader, 'GET /v1/explain?url=/&header=x'),

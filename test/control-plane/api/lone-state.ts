@@ -1,6 +1,11 @@
 import { definitionKey } from '../../../shared/changes.ts'
 import { KIND_NAMES, type Definition, type Kind } from '../../../shared/definitions/kinds.ts'
 import { RaftwayError } from '../../../shared/errors.ts'
+import {
+  explainStream,
+  type StreamExplanation,
+  type StreamQuestion,
+} from '../../../shared/routing/explain-stream.ts'
 import { explain } from '../../../shared/routing/table.ts'
 import type { Explanation, RequestView } from '../../../shared/routing/types.ts'
 import type { ClusterAccess, HistoryRecord, StateReader } from '../../../control-plane/ports.ts'
@@ -97,6 +102,10 @@ export class LoneState implements StateReader {
 
   explain(request: RequestView): Explanation {
     return explain(this.#replica().table, request)
+  }
+
+  explainStream(question: StreamQuestion): StreamExplanation {
+    return explainStream(this.#replica().table, question)
   }
 
   #records(): HistoryRecord[] {

@@ -77,11 +77,7 @@ function runWorker(
 
   async function drain(quietMs: number): Promise<void> {
     tunnels.drain()
-    await Promise.all([
-      listeners.http.drain(quietMs),
-      listeners.https?.drain(quietMs),
-      streams.drain(),
-    ])
+    await Promise.all([drainListeners(listeners, quietMs), streams.drain()])
     upstreams.close()
     await connections.close()
     records?.flush()
@@ -118,6 +114,10 @@ type Listeners = { readonly http: Http1Listener; readonly https: Http1Listener |
 function listenersOf(tls: TlsAcceptor | null, parts: ListenerParts): Listeners {
   const https = tls === null ? null : new Http1Listener({ ...parts, tls })
   return { http: new Http1Listener(parts), https }
+}
+
+async function drainListeners({ http, https }: Listeners, quietMs: number): Promise<void> {
+  await Promise.all([http.drain(quietMs), https?.drain(quietMs)])
 }
 
 async function listen(

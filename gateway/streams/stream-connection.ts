@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { CompiledStream } from '../../shared/routing/streams.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
@@ -10,7 +10,6 @@ import { writeProxyHeader } from '../proxy-protocol/write-proxy-header.ts'
 import type { ConnectionRecord } from '../records/connection-record.ts'
 import { Splice, type SpliceOwner } from '../splice.ts'
 import { REFUSED } from '../upstream/breaker.ts'
-import { dial } from '../upstream/dial.ts'
 import type { LiveTarget, LiveUpstream, LiveUpstreams } from '../upstream/live-upstreams.ts'
 import { callBegan, callEnded } from '../upstream/target-state.ts'
 
@@ -141,7 +140,8 @@ export class StreamConnection implements SpliceOwner {
     this.#target = target
     if (!this.#isDraining) this.#deadline.set(upstream.connectMs)
     // Bytes pass as they are: what a client speaks with the target is between the two.
-    const socket = dial({ ...target.target, isTls: false }, { onread: null, session: null })
+    const { host, port } = target.target
+    const socket = connect({ host, port, noDelay: true, keepAlive: true, allowHalfOpen: true })
     this.#dialled = socket
     socket.once('connect', () => {
       if (socket === this.#dialled) this.#connected(socket, target)

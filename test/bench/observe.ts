@@ -6,8 +6,8 @@ import { metricsCost, recordCost } from './gateway/in-process.ts'
 import { BareTarget, BenchGateway, load } from './gateway/load.ts'
 import { percentile, printFigure } from './figures.ts'
 
-const ROUNDS = 7
-const REQUESTS_PER_ROUND = 3_000
+const ROUNDS = 15
+const REQUESTS_PER_ROUND = 2_000
 const WARM_UP = 10_000
 
 /** `against` is the place of the variant that one is compared with. */

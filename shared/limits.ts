@@ -496,6 +496,24 @@ export const PROXY_LINE_BYTES_MAX = 107
 export const PROXY_HEADER_BYTES_MAX = 4 * KIB
 /** A PROXY header must arrive within it. */
 export const PROXY_HEADER_MS_MAX = 5_000
+/** Requests that may be under way on one HTTP/2 connection; those beyond it are refused, and may be repeated. */
+export const HTTP2_STREAMS_MAX = 128
+/**
+ * Head of an HTTP/2 message as HPACK counts it, and its fields: beyond it a stream is reset while its head is still being
+ * decoded. Larger than HEAD_BYTES_MAX and HEAD_FIELDS_MAX, so that what is only somewhat too large is answered with 431.
+ */
+export const HTTP2_HEAD_BYTES_MAX = 64 * KIB
+export const HTTP2_HEAD_FIELDS_MAX = 256
+/** What one stream, and one connection, may send ahead of whoever reads it. */
+export const HTTP2_STREAM_WINDOW_BYTES = 128 * KIB
+export const HTTP2_CONNECTION_WINDOW_BYTES = 1 * MIB
+/** Memory of one HTTP/2 connection with everything on it, in MiB; beyond it new streams are refused. */
+export const HTTP2_CONNECTION_MIB_MAX = 32
+/** How much useless work one HTTP/2 connection may cause at once, and then in every second; see Patience. */
+export const HTTP2_PATIENCE_MAX = 1_000
+export const HTTP2_PATIENCE_PER_SECOND = 100
+/** What a stream costs of it that is reset before its answer is whole, or refused. A ping or settings cost 1. */
+export const HTTP2_RESET_COST = 5
 /** Up to this size a piece of a body is put into one write with the head, or with the pieces before it. */
 export const SMALL_PIECE_BYTES_MAX = 4 * KIB
 /** Text that is gathered for one write. */

@@ -73,7 +73,16 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'client/': ['shared/'],
   // Bytes to messages and back, whatever carries them.
   'gateway/http1/': ['shared/'],
-  'gateway/': ['shared/', 'shared/definitions/', 'shared/routing/', 'client/', 'gateway/http1/'],
+  // Lists of fields to what HTTP/1.1 has, and back: frames are the business of node:http2.
+  'gateway/http2/': ['shared/', 'gateway/http1/'],
+  'gateway/': [
+    'shared/',
+    'shared/definitions/',
+    'shared/routing/',
+    'client/',
+    'gateway/http1/',
+    'gateway/http2/',
+  ],
   'cli/': [
     'shared/',
     'shared/definitions/',
@@ -109,6 +118,7 @@ const PURE = [
   'gateway/proxy-protocol/',
   'gateway/streams/client-hello.ts',
   'gateway/streams/port-rules.ts',
+  'gateway/http2/',
   'gateway/stages/',
   'gateway/records/',
   'gateway/discovery/endpoint-list.ts',

@@ -71,6 +71,17 @@ export function fieldIdOf(bytes: Uint8Array, from: number, to: number): FieldId 
   return FIELD.OTHER
 }
 
+const BY_NAME: ReadonlyMap<string, FieldId> = new Map(KNOWN.map(({ name, id }) => [name, id]))
+
+/** The same for a name that is a lower-case string already. */
+export function fieldIdOfName(name: string): FieldId {
+  const id = BY_NAME.get(name)
+  if (id !== undefined) return id
+  return name.includes('_') && BY_NAME.has(name.replaceAll('_', '-'))
+    ? FIELD.LOOKALIKE
+    : FIELD.OTHER
+}
+
 function compare(bytes: Uint8Array, from: number, name: string): 'same' | 'alike' | 'other' {
   let isSame = true
   for (let i = 0; i < name.length; i++) {

@@ -15,7 +15,9 @@ import { RequestHead } from '../http1/request-head.ts'
 import { lengthLine, statusLine } from '../http1/serialise.ts'
 import { Outgoing } from '../outgoing.ts'
 import { errorReply, replyLines } from '../reply.ts'
+import type { ClientFacts } from './client-facts.ts'
 import { Http1Exchange } from './http1-exchange.ts'
+import { tellProtocol } from './preface.ts'
 import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
@@ -36,14 +38,8 @@ export type ConnectionParts = {
   /** Whether connections are to close after their replies. */
   readonly isDraining: () => boolean
   readonly onClosed: (connection: ClientConnection) => void
-}
-
-/** Who is at the other end. */
-export type ClientFacts = {
-  /** IP address, IPv4 in its own form. */
-  readonly address: string
-  /** Null without TLS. */
-  readonly tls: TlsFacts | null
+  /** The client speaks HTTP/2: its socket, with all that was read of it, is handed over. */
+  readonly speakHttp2: (socket: ByteStream, connection: ClientConnection) => void
 }
 
 /** `serving`: a request is under way. `lingering`: the last reply is out, and what still comes is dropped. */
@@ -100,7 +96,7 @@ export class ClientConnection {
     this.outgoing = new Outgoing(socket)
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(parts.headMs)
-    socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    tellProtocol(socket, (bytes, isHttp2) => this.#onFirst(bytes, isHttp2))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     // A broken connection is heard by `close`; without a listener an error would end the process.
@@ -210,6 +206,16 @@ export class ClientConnection {
     const exchange = this.#exchange
     this.destroy()
     exchange?.onGone()
+  }
+
+  #onFirst(bytes: Buffer, isHttp2: boolean): void {
+    if (isHttp2) {
+      this.#held = bytes
+      this.#parts.speakHttp2(this.handOver(''), this)
+      return
+    }
+    this.#socket.on('data', (more: Buffer) => this.#onData(more))
+    this.#onData(bytes)
   }
 
   #onData(bytes: Buffer): void {

@@ -7,11 +7,13 @@ import {
   CLIENT_IDLE_MS_MAX,
 } from '../../shared/limits.ts'
 import type { Deadlines } from '../deadlines.ts'
-import type { ServeExchange } from '../exchange.ts'
+import type { ByteStream, ServeExchange } from '../exchange.ts'
 import { takeProxyHeader } from './proxy-intake.ts'
 import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
 import type { TlsAcceptor } from '../tls/tls-acceptor.ts'
-import { ClientConnection, type ClientFacts, type ConnectionParts } from './client-connection.ts'
+import { ClientConnection, type ConnectionParts } from './client-connection.ts'
+import type { ClientFacts } from './client-facts.ts'
+import { Http2Connection } from './http2-connection.ts'
 
 /** What a listener asks of whoever owns it. */
 export type ListenerParts = {
@@ -43,7 +45,10 @@ export type ListenAddress = {
   readonly isShared: boolean
 }
 
-/** HTTP/1.1 on sockets, plain or TLS: connections in, exchanges out. Malformed heads are answered and never become exchanges. */
+/**
+ * HTTP/1.1 and HTTP/2 on sockets, plain or TLS: connections in, exchanges out. Malformed heads are answered and never become
+ * exchanges.
+ */
 export class Http1Listener {
   readonly #server: Server
   readonly #parts: ConnectionParts
@@ -53,6 +58,8 @@ export class Http1Listener {
   readonly #connections = new Set<ClientConnection>()
   /** Connections that are not yet TLS. */
   readonly #handshakes = new Set<Socket>()
+  /** Those of the connections on which HTTP/2 is spoken. */
+  readonly #http2 = new Map<ClientConnection, Http2Connection>()
   readonly #perAddress = new Map<string, number>()
   readonly #proxyProtocol: ProxyProtocol
   /** Connections whose PROXY header is not there yet. */
@@ -73,6 +80,7 @@ export class Http1Listener {
       trusted: parts.trusted ?? null,
       isDraining: () => this.#isDraining,
       onClosed: (connection) => this.#onClosed(connection),
+      speakHttp2: (socket, connection) => this.#speakHttp2(socket, connection),
     }
     this.#proxyProtocol = parts.proxyProtocol ?? 'off'
     this.#tls = parts.tls ?? null
@@ -105,6 +113,7 @@ export class Http1Listener {
     return new Promise((resolve) => {
       // After this turn's connections: those that the system has accepted and nobody has taken are reset by a close.
       setImmediate(() => {
+        for (const connection of this.#http2.values()) connection.announceEnd()
         const timer = setTimeout(() => this.#closeIdle(), quietMs)
         this.#server.close(() => {
           clearTimeout(timer)
@@ -123,6 +132,14 @@ export class Http1Listener {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
     for (const socket of this.#beginning) socket.destroy()
     for (const socket of this.#handshakes) socket.destroy()
+    for (const connection of this.#http2.values()) connection.close()
+  }
+
+  /** Plain or TLS: whatever comes in begins as HTTP/1.1, counts as one connection, and is handed over here. */
+  #speakHttp2(socket: ByteStream, client: ClientConnection): void {
+    const connection = new Http2Connection(socket, client, this.#parts)
+    this.#http2.set(client, connection)
+    if (this.#isDraining) connection.close()
   }
 
   #accept(socket: Socket): void {
@@ -192,6 +209,7 @@ export class Http1Listener {
 
   #onClosed(connection: ClientConnection): void {
     this.#connections.delete(connection)
+    this.#http2.delete(connection)
     this.#leave(connection.clientAddress)
   }
 

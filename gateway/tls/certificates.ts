@@ -128,7 +128,7 @@ export class Certificates {
         cert: spec.certificate,
         key,
         minVersion: spec.minVersion === '1.3' ? 'TLSv1.3' : 'TLSv1.2',
-        ALPNProtocols: ['http/1.1'],
+        ALPNProtocols: ['h2', 'http/1.1'],
         // A client may close its side and still wait for its answer.
         allowHalfOpen: true,
         handshakeTimeout: TLS_HANDSHAKE_MS_MAX,

@@ -3,6 +3,7 @@
  * Node's own TLS client.
  */
 import { randomBytes } from 'node:crypto'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { Networks } from '../../../gateway/addresses/networks.ts'
@@ -12,6 +13,7 @@ import type { CertificateSpec } from '../../../shared/definitions/certificate.ts
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { readSealKeys, sealSecret } from '../../../shared/definitions/seal.ts'
 import { api, targets } from '../support/definitions.ts'
+import { fetchHttp2 } from '../support/http2-client.ts'
 import { startImpatientWorker, type OneWorker } from '../support/one-worker.ts'
 import { openRaw, readToEnd, readUntil, sendRaw } from '../support/raw-client.ts'
 import { startTarget, type TestTarget } from '../support/target.ts'
@@ -346,4 +348,24 @@ test('a client that never finishes its handshake is not waited for when the gate
   const closed = readToEnd(silent)
   for (const close of closing.splice(0).toReversed()) await close()
   expect(await closed).toBe('')
+})
+
+test('a client that offers HTTP/2 is served in it, and told apart from others by its handshake', async () => {
+  const gateway = await worker(
+    certificate('open', await authority.issue(['open.test'])),
+    certificate('asks', await authority.issue(['asks.test']), {
+      clients: { mode: 'require', authorities: clients.pem },
+    }),
+  )
+  const session = connectHttp2(`https://127.0.0.1:${gateway.https}`, {
+    ca: authority.pem,
+    servername: 'open.test',
+  })
+  closing.push(async () => void session.destroy())
+  const own = await fetchHttp2(session, { ':path': '/', ':authority': 'open.test' })
+  expect(own).toMatchObject({ status: 200, body: 'hello' })
+  expect(gateway.behind.requests[0]?.headers['x-forwarded-proto']).toBe('https')
+  // A host that asks for certificates is not reached over the handshake of another one.
+  const other = await fetchHttp2(session, { ':path': '/', ':authority': 'asks.test' })
+  expect(other.status).toBe(421)
 })

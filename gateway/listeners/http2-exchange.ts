@@ -9,7 +9,7 @@ import { isRefused, readTrailers, type RawFields } from '../http2/raw-fields.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import type { Http2Request } from './http2-request.ts'
 
-const { NGHTTP2_INTERNAL_ERROR, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
+const { NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
 /** Lines of a 101 that mean nothing where the connection stays what it is (RFC 8441 5). */
 const NO_ACCEPT = 'sec-websocket-accept'
 
@@ -169,14 +169,18 @@ export class Http2Exchange implements Exchange {
     if (this.#isOver) return
     this.#isOver = true
     this.#deadline?.remove()
-    this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+    this.#breakOff()
   }
 
   onDeadline(): void {
     // Behind a whole reply the client is only told to send no more (RFC 9113 8.1).
-    const isAnswered = this.#isOver && this.#stream.writableFinished
-    this.#stream.close(isAnswered ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR)
-    if (!isAnswered) this.#stream.destroy()
+    if (this.#isOver && this.#stream.writableFinished) this.#stream.close(NGHTTP2_NO_ERROR)
+    else this.#breakOff()
+  }
+
+  /** With INTERNAL_ERROR. To close it instead would first end it in order, as if the answer were whole. */
+  #breakOff(): void {
+    this.#stream.destroy(new Error('the answer broke off'))
   }
 
   get #isClosed(): boolean {

@@ -261,15 +261,18 @@ test('an answer before the end of the request is whole, and the rest of the requ
   expect(await answerOf(stream)).toMatchObject({ status: 200, body: 'early', code: 0 })
 })
 
-test('an answer that breaks off is reset, so that it never looks whole', async () => {
-  const { session } = await stage((_request, response) => {
-    response.writeHead(200)
-    response.write('half')
-    setImmediate(() => response.destroy())
-  })
-  const answer = await fetchHttp2(session, { ':path': '/' })
-  expect(answer.code).toBe(constants.NGHTTP2_INTERNAL_ERROR)
-})
+test.each([{}, { 'Content-Length': 10 }])(
+  'an answer with %o that breaks off is reset, so that it never looks whole',
+  async (headers) => {
+    const { session } = await stage((_request, response) => {
+      response.writeHead(200, headers)
+      response.write('half')
+      setTimeout(() => response.destroy(), 20)
+    })
+    const answer = await fetchHttp2(session, { ':path': '/' })
+    expect(answer.code).toBe(constants.NGHTTP2_INTERNAL_ERROR)
+  },
+)
 
 const GET = { ':method': 'GET', ':scheme': 'http', ':authority': 'a.test', ':path': '/' }
 

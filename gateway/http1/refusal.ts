@@ -11,3 +11,9 @@ export type Refusal = {
 export function malformed(message: string): Refusal {
   return { code: 'BAD_REQUEST', message }
 }
+
+/** A head that was begun and not sent to its end in time. */
+export const HEAD_TIMEOUT: Refusal = {
+  code: 'REQUEST_TIMEOUT',
+  message: 'the request head took too long',
+}

@@ -10,7 +10,7 @@ import type { Deadline, Deadlines } from '../deadlines.ts'
 import type { ByteStream, ServeExchange, TlsFacts } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
 import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
-import { malformed, type Refusal } from '../http1/refusal.ts'
+import { HEAD_TIMEOUT, malformed, type Refusal } from '../http1/refusal.ts'
 import { RequestHead } from '../http1/request-head.ts'
 import { lengthLine, statusLine } from '../http1/serialise.ts'
 import { Outgoing } from '../outgoing.ts'
@@ -18,6 +18,7 @@ import { errorReply, replyLines } from '../reply.ts'
 import type { ClientFacts } from './client-facts.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { tellProtocol } from './preface.ts'
+import { free } from './read-memory.ts'
 import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
@@ -49,10 +50,6 @@ type Step = 'head' | 'serving' | 'lingering' | 'gone'
 const FREED_BYTES_MIN = 16_384
 
 const UNCLEAR = malformed('the request is malformed')
-const HEAD_TIMEOUT: Refusal = {
-  code: 'REQUEST_TIMEOUT',
-  message: 'the request head took too long',
-}
 
 /**
  * One connection of a client, plain or TLS: requests one after another, each answered before the next is looked at. What a
@@ -468,14 +465,4 @@ export class ClientConnection {
     this.#held = null
     this.#deadline.remove()
   }
-}
-
-/**
- * Gives the memory of a read back at once. Every read comes in memory of its own; left to the collector, an upload would
- * leave some 50 MB of it about (test/processes/large-bodies.test.ts).
- */
-function free(bytes: Buffer): void {
-  const { buffer } = bytes
-  // Never what is a part of something else.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
 }

@@ -43,8 +43,8 @@ const SESSION = {
   },
 }
 
-/** Where a connection comes from, and whom it names as its client. */
-type Client = Pick<ClientConnection, 'clientAddress' | 'localPort' | 'tls' | 'clientBehind'>
+/** Where a connection comes from, and whether it is believed about its clients. */
+type Client = Pick<ClientConnection, 'clientAddress' | 'localPort' | 'tls' | 'trusted'>
 
 /**
  * One connection of a client on which HTTP/2 is spoken, by Node's own session. Frames and HPACK are its; what a client may

@@ -8,6 +8,7 @@ import { addLines, fieldObject } from '../http2/outgoing-fields.ts'
 import { isRefused, readTrailers, type RawFields } from '../http2/raw-fields.ts'
 import type { Http2Connection } from './http2-connection.ts'
 import type { Http2Request } from './http2-request.ts'
+import { clientOf, isSecure } from './trusted-proxies.ts'
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR } = constants
 /** Lines of a 101 that mean nothing where the connection stays what it is (RFC 8441 5). */
@@ -57,11 +58,12 @@ export class Http2Exchange implements Exchange {
     this.authority = target.authority
     this.path = target.path
     this.query = target.query
-    this.peerAddress = connection.client.clientAddress
-    this.clientAddress = connection.client.clientBehind(request.fields)
-    this.localPort = connection.client.localPort
-    this.tls = connection.client.tls
-    this.isTls = this.tls !== null
+    const { client } = connection
+    this.peerAddress = client.clientAddress
+    this.clientAddress = clientOf(client, request.fields)
+    this.localPort = client.localPort
+    this.tls = client.tls
+    this.isTls = isSecure(client, request.fields)
     this.fields = request.fields
     this.bodyLength = request.bodyLength
     this.expectsContinue = request.expectsContinue

@@ -361,7 +361,7 @@ test('a client that offers HTTP/2 is served in it, and told apart from others by
     ca: authority.pem,
     servername: 'open.test',
   })
-  closing.push(async () => void session.destroy())
+  closing.push(async () => session.destroy())
   const own = await fetchHttp2(session, { ':path': '/', ':authority': 'open.test' })
   expect(own).toMatchObject({ status: 200, body: 'hello' })
   expect(gateway.behind.requests[0]?.headers['x-forwarded-proto']).toBe('https')

@@ -1,5 +1,6 @@
 import { ERROR_CODES, type ErrorCode } from '../shared/errors.ts'
 import type { Exchange } from './exchange.ts'
+import { grpcLines, isGrpc } from './grpc.ts'
 import { httpDate } from './http-date.ts'
 
 /** An answer that the gateway gives by itself. */
@@ -10,6 +11,8 @@ export type Reply = {
   readonly body: Buffer
   /** Null for an answer that is not an error. */
   readonly code: ErrorCode | null
+  /** What is said of an error beside its code. */
+  readonly message?: string
 }
 
 /** What a stage gives: a reply ends the request, `undefined` lets it pass. */
@@ -20,12 +23,19 @@ export function errorReply(code: ErrorCode, message: string): Reply {
   const body = Buffer.from(`${JSON.stringify({ error: { code, message } })}\n`)
   const { status } = ERROR_CODES[code]
   const retryAfter = status === 503 ? 'Retry-After: 1\r\n' : ''
-  return { status, lines: `Content-Type: application/json\r\n${retryAfter}`, body, code }
+  return { status, lines: `Content-Type: application/json\r\n${retryAfter}`, body, code, message }
 }
 
 /** Sends a reply whole. `requestId` goes with it, so that a client can name what went wrong. */
 export function sendReply(exchange: Exchange, reply: Reply, requestId: string): void {
-  const { status, body } = reply
+  const { status, body, code } = reply
+  if (code !== null && isGrpc(exchange)) {
+    // An answer of gRPC without a message is one head, which says all (gRPC over HTTP/2, Trailers-Only).
+    const lines = `Content-Type: application/grpc\r\n${grpcLines(code, reply.message ?? '')}`
+    exchange.start(200, replyLines({ ...reply, lines }, requestId), null)
+    exchange.end()
+    return
+  }
   exchange.start(status, replyLines(reply, requestId), status === 204 ? null : body.length)
   if (body.length > 0 && exchange.method !== 'HEAD') exchange.write(body, 0, body.length)
   exchange.end()

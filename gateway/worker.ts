@@ -19,7 +19,7 @@ import { RequestIds } from './request-id.ts'
 import { WorkerStreams } from './streams/worker-streams.ts'
 import { Tunnels } from './tunnels.ts'
 import { activeChecks } from './upstream/health-checks.ts'
-import { Http1Connections } from './upstream/http1-connections.ts'
+import { Connections } from './upstream/connections.ts'
 import { LiveUpstreams } from './upstream/live-upstreams.ts'
 import { probeTarget } from './upstream/probes.ts'
 import { reportUpstreams } from './upstream/report.ts'
@@ -41,7 +41,7 @@ function runWorker(
 ): (message: ToWorker) => void {
   const { index, metrics: memory, records: settings, network } = start
   const deadlines = new Deadlines(now)
-  const connections = new Http1Connections(deadlines)
+  const connections = new Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
   const upstreams = liveUpstreams(connections, random)
   const current = new CurrentTable()
@@ -183,7 +183,7 @@ function after(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-function liveUpstreams(connections: Http1Connections, random: Random): LiveUpstreams {
+function liveUpstreams(connections: Connections, random: Random): LiveUpstreams {
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
   const discover: Discover = (options, onChange) => new Discovery(options, { now, onChange })
   return new LiveUpstreams(connections, { random, now, watchTargets, discover })

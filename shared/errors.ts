@@ -293,6 +293,12 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The target sent a malformed answer',
   },
+  UPSTREAM_PROTOCOL: {
+    status: 502,
+    blame: 'upstream',
+    retry: 'never',
+    title: 'The target does not speak what the request needs',
+  },
   UPSTREAM_TIMEOUT: {
     status: 504,
     blame: 'upstream',

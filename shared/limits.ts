@@ -514,6 +514,12 @@ export const HTTP2_PATIENCE_MAX = 1_000
 export const HTTP2_PATIENCE_PER_SECOND = 100
 /** What a stream costs of it that is reset before its answer is whole, or refused. A ping or settings cost 1. */
 export const HTTP2_RESET_COST = 5
+/** Calls at a time on one HTTP/2 connection to a target, if it allows as many. */
+export const HTTP2_TARGET_STREAMS_MAX = 256
+/** What was sent of a body is kept up to this size until an answer comes: a target that goes away may not have looked at it. */
+export const HTTP2_REPLAY_BYTES_MAX = 64 * KIB
+/** A longer time that a call of gRPC gives itself is no bound that a timer could hold. */
+export const GRPC_TIMEOUT_MS_MAX = 2 ** 31 - 1
 /** Up to this size a piece of a body is put into one write with the head, or with the pieces before it. */
 export const SMALL_PIECE_BYTES_MAX = 4 * KIB
 /** Text that is gathered for one write. */

@@ -2,6 +2,7 @@ import { assert } from '../../shared/assert.ts'
 import { keyOf } from '../../shared/routing/request-key.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
+import { grpcLines, grpcTimeoutMs, isGrpc } from '../grpc.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import { BODY_TOO_LARGE, sendReply, type Reply } from '../reply.ts'
@@ -16,6 +17,7 @@ import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
 import { stuckTarget, targetLine } from './sticky.ts'
+import { upstreamRequest } from './upstream-request.ts'
 import { isTargetsFault, NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
 const NOTHING_TRIED: readonly LiveTarget[] = []
@@ -29,6 +31,7 @@ const REQUEST_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 're
  */
 export class Forwarding implements ExchangeHandler, HedgeOwner {
   readonly #context: RequestContext
+  readonly #isGrpc: boolean
   readonly #compiled: CompiledUpstream
   #live: LiveUpstream
   #target: LiveTarget | null = null
@@ -50,11 +53,14 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #stopDeadline: (() => void) | null = null
   #stopTry: (() => void) | null = null
   #stopHedge: (() => void) | null = null
+  /** Of a call of gRPC, whose deadline is for the whole of it. */
+  #stopCall: (() => void) | null = null
 
   constructor(context: RequestContext, compiled: CompiledUpstream) {
     this.#context = context
     this.#compiled = compiled
     this.#live = context.parts.upstreams.acquire(compiled)
+    this.#isGrpc = isGrpc(context.exchange)
   }
 
   start(): void {
@@ -75,6 +81,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     }
     const requestMs = route?.timeouts?.requestMs ?? this.#compiled.requestMs
     if (requestMs > 0) this.#stopDeadline = parts.after(requestMs, () => this.#outOfTime())
+    const callMs = this.#isGrpc ? grpcTimeoutMs(exchange) : null
+    if (callMs !== null) this.#stopCall = parts.after(callMs, () => this.#outOfTime())
     this.#attempt()
   }
 
@@ -279,26 +287,12 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #callTo(target: LiveTarget, handler: Forwarding | Hedge): UpstreamCall {
-    const { exchange, parts, targetPath, lines, route, upgrade } = this.#context
-    const { hostHeader, firstByteMs, idleMs } = this.#compiled
     this.#context.target = target.target.origin
     this.#context.attempts += 1
-    this.#context.attemptedAtMs = parts.now()
+    this.#context.attemptedAtMs = this.#context.parts.now()
     callBegan(target.state)
-    return target.connection.call(
-      {
-        method: exchange.method,
-        path: targetPath,
-        host: hostHeader === 'target' ? target.target.authority : exchange.authority,
-        lines,
-        bodyLength: exchange.bodyLength,
-        expectsContinue: exchange.expectsContinue,
-        upgrade,
-        firstByteMs: route?.timeouts?.firstByteMs ?? firstByteMs,
-        idleMs: route?.timeouts?.idleMs ?? idleMs,
-      },
-      handler,
-    )
+    const request = upstreamRequest(this.#context, this.#compiled, target.target)
+    return target.connection.call(request, handler)
   }
 
   #attemptFailed(failure: UpstreamFailure, isTryTimeout: boolean): void {
@@ -306,10 +300,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     parts.metrics.upstreamFailed(this.#compiled.key, failure.code)
     if (isTargetsFault(failure)) this.#judge(false)
     if (this.#phase === 'answering') {
-      this.#context.code = failure.code
-      // Half an answer must not look like a whole one.
-      this.#finish()
-      exchange.abort()
+      this.#breakOff(failure)
       return
     }
     if (this.#hedge !== null) {
@@ -372,7 +363,17 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#call?.abort()
     this.#judge(false)
     this.#context.parts.metrics.upstreamFailed(this.#compiled.key, REQUEST_TIMEOUT.code)
-    this.#fail(replyFor(REQUEST_TIMEOUT))
+    if (this.#phase === 'answering') this.#breakOff(REQUEST_TIMEOUT)
+    else this.#fail(replyFor(REQUEST_TIMEOUT))
+  }
+
+  /** Half an answer must not look like a whole one. */
+  #breakOff({ code }: UpstreamFailure): void {
+    const { exchange } = this.#context
+    this.#context.code = code
+    this.#finish()
+    if (this.#isGrpc) exchange.end(grpcLines(code, replyFor({ code, detail: '' }).message ?? ''))
+    else exchange.abort()
   }
 
   /** A second attempt is for requests that can be repeated as a whole. */
@@ -456,6 +457,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
     this.#stopWaiting()
+    this.#stopCall?.()
     this.#mirror?.onRequestOver()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null

@@ -1,6 +1,7 @@
 import { MIRROR_WAITING_BYTES_MAX, MIRRORS_UNDER_WAY_MAX } from '../../shared/limits.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream } from '../exchange.ts'
+import { isGrpc } from '../grpc.ts'
 import type { Fields } from '../http1/fields.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
@@ -143,6 +144,7 @@ export class Mirror implements UpstreamHandler {
         bodyLength: exchange.bodyLength,
         expectsContinue: false,
         upgrade: null,
+        needsHttp2: isGrpc(exchange),
         firstByteMs,
         idleMs,
       },

@@ -6,6 +6,10 @@ const REPLIES: Readonly<Partial<Record<UpstreamFailure['code'], Reply>>> = {
   UPSTREAM_UNREACHABLE: errorReply('UPSTREAM_UNREACHABLE', 'the target cannot be reached'),
   UPSTREAM_TIMEOUT: errorReply('UPSTREAM_TIMEOUT', 'the target took too long'),
   UPSTREAM_BAD_RESPONSE: errorReply('UPSTREAM_BAD_RESPONSE', 'the target sent a malformed answer'),
+  UPSTREAM_PROTOCOL: errorReply(
+    'UPSTREAM_PROTOCOL',
+    'the target does not speak what the request needs',
+  ),
   UPSTREAM_BUSY: errorReply('UPSTREAM_BUSY', 'every connection to the target is busy'),
   BAD_REQUEST: errorReply('BAD_REQUEST', 'the request cannot be passed on'),
 }
@@ -26,7 +30,7 @@ export function openReply(retryAfterMs: number): Reply {
   return { ...OPEN, lines: OPEN.lines.replace('Retry-After: 1', `Retry-After: ${seconds}`) }
 }
 
-/** Whether a failure says something about the target: a full queue and a head that cannot be sent do not. */
+/** Whether a failure says something about the target: a full queue, a head that cannot be sent, another protocol do not. */
 export function isTargetsFault({ code }: UpstreamFailure): boolean {
-  return code !== 'UPSTREAM_BUSY' && code !== 'BAD_REQUEST'
+  return code !== 'UPSTREAM_BUSY' && code !== 'BAD_REQUEST' && code !== 'UPSTREAM_PROTOCOL'
 }

@@ -10,13 +10,18 @@ export type DialOptions = {
   /** A TLS session that an earlier connection to the target left. */
   readonly session: Buffer | null
   readonly tls: TlsSource
+  /** What is spoken on it, as ALPN names it. */
+  readonly protocol: 'http/1.1' | 'h2'
 }
 
 /**
  * Begins a connection to a target; `connect` or `secureConnect` (`readyEvent`) says that it stands. A TLS target must prove
  * that it is the one it is known as, and is asked for by that name, whatever Host the client sent. Throws like `TlsSource`.
  */
-export function dial(target: CompiledTarget, { onread, session, tls }: DialOptions): Socket {
+export function dial(
+  target: CompiledTarget,
+  { onread, session, tls, protocol }: DialOptions,
+): Socket {
   const { host, port } = target
   const common = {
     host,
@@ -29,7 +34,7 @@ export function dial(target: CompiledTarget, { onread, session, tls }: DialOptio
   if (!target.isTls) return connectTcp(common)
   const options: ConnectionOptions = {
     ...common,
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: [protocol],
     ...tls.get(),
     ...(session === null ? {} : { session }),
   }

@@ -51,7 +51,8 @@ export class TargetConnection {
       forUpgrade === null
         ? { buffer: READ_BUFFER, callback: (size: number) => this.#onBytes(READ_BUFFER, size) }
         : null
-    const socket = dial(pool.target, { onread, session: pool.session, tls: pool.tls })
+    const { session, tls } = pool
+    const socket = dial(pool.target, { onread, session, tls, protocol: 'http/1.1' })
     this.#socket = socket
     this.#outgoing = new Outgoing(socket)
     this.#deadline = pool.deadlines.create(this)

@@ -1,10 +1,15 @@
 import { CALLS_WAITING_PER_TARGET_MAX, CALL_WAIT_MS_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
 import type { Deadline, Deadlines } from '../deadlines.ts'
-import type { Http1Call } from './http1-call.ts'
+import { Http1Call } from './http1-call.ts'
 import { TargetConnection } from './target-connection.ts'
 import { TlsSource } from './target-tls.ts'
-import type { UpstreamFailure } from './upstream-connection.ts'
+import type {
+  UpstreamCall,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './upstream-connection.ts'
 
 /**
  * The connections of this thread to one target: as many as the upstream allows, the one used last taken first, so that those
@@ -46,8 +51,16 @@ export class TargetPool {
     this.#deadline = this.deadlines.create(this)
   }
 
+  call(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    return new Http1Call(this, request, handler)
+  }
+
   /** Sends a call on a connection that is free, or lets it wait for one. */
   dispatch(call: Http1Call): void {
+    if (call.request.needsHttp2) {
+      call.onError({ code: 'UPSTREAM_PROTOCOL', detail: 'the upstream has `protocol: http1`' })
+      return
+    }
     if (call.request.upgrade !== null) {
       const apart = this.#dial(call)
       if (apart !== null) this.#apart.add(apart)

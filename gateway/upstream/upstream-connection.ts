@@ -18,6 +18,8 @@ export type UpstreamRequest = {
   readonly expectsContinue: boolean
   /** Protocol to change to, as an Upgrade field names it; null: none. */
   readonly upgrade: string | null
+  /** What is asked cannot be carried by HTTP/1.1: the answer of gRPC ends in trailers that must not be lost. */
+  readonly needsHttp2: boolean
   /** From the request to the head of the answer. */
   readonly firstByteMs: number
   /** Between two pieces of a body. */

@@ -102,6 +102,12 @@ export const upstreamSpecSchema = z
       .describe(
         'Keeps a client with the target that it met first, as long as that takes requests.',
       ),
+    protocol: z
+      .enum(['http1', 'http2'])
+      .optional()
+      .describe(
+        'What is spoken with targets. http2: by ALPN with https, by prior knowledge with http; gRPC needs it. Default http1.',
+      ),
     timeouts: timeoutsSchema.optional(),
     retries: retriesSchema.optional(),
     hedge: hedgeSchema.optional().describe('Omitted: a request is with one target at a time.'),

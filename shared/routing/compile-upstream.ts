@@ -23,6 +23,7 @@ export function compileUpstream(key: string, spec: UpstreamSpec): CompiledUpstre
     sticky: compileSticky(spec.sticky),
     targets: (spec.targets ?? []).map(compileTarget),
     discovery: compileDiscovery(spec.discover),
+    protocol: spec.protocol ?? 'http1',
     connectMs: spec.timeouts?.connectMs ?? CONNECT_MS_DEFAULT,
     firstByteMs: spec.timeouts?.firstByteMs ?? FIRST_BYTE_MS_DEFAULT,
     idleMs: spec.timeouts?.idleMs ?? UPSTREAM_IDLE_MS_DEFAULT,

@@ -33,6 +33,8 @@ export type CompiledUpstream = {
   readonly targets: readonly CompiledTarget[]
   /** Null: the targets are those that are written down. */
   readonly discovery: DiscoveryOptions | null
+  /** What is spoken with targets. */
+  readonly protocol: 'http1' | 'http2'
   readonly connectMs: number
   readonly firstByteMs: number
   readonly idleMs: number

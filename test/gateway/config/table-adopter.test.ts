@@ -3,14 +3,14 @@ import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
-import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
+import { Connections } from '../../../gateway/upstream/connections.ts'
 import { Random } from '../../../shared/random.ts'
 import { api, targets } from '../support/definitions.ts'
 
 function adopter(): { readonly current: CurrentTable; readonly adopter: TableAdopter } {
   const current = new CurrentTable()
   const deadlines = new Deadlines(() => performance.now())
-  const upstreams = new LiveUpstreams(new Http1Connections(deadlines), {
+  const upstreams = new LiveUpstreams(new Connections(deadlines), {
     random: new Random(1),
     now: () => 0,
     watchTargets: () => () => {},

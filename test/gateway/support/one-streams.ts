@@ -11,7 +11,7 @@ import type { ConnectionRecord } from '../../../gateway/records/connection-recor
 import { StreamPorts } from '../../../gateway/streams/stream-ports.ts'
 import type { PortRules } from '../../../gateway/streams/port-rules.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
-import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
+import { Connections } from '../../../gateway/upstream/connections.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
 import { probeTarget } from '../../../gateway/upstream/probes.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
@@ -44,7 +44,7 @@ export async function startStreams(
 ): Promise<OneStreams> {
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
-  const connections = new Http1Connections(deadlines)
+  const connections = new Connections(deadlines)
   const random = new Random(1)
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
   const discover: Discover = (asked, onChange) => new Discovery(asked, { now, onChange })

@@ -22,7 +22,7 @@ import { RequestIds } from '../../../gateway/request-id.ts'
 import { Discovery, type Discover } from '../../../gateway/discovery/discovery.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
-import { Http1Connections } from '../../../gateway/upstream/http1-connections.ts'
+import { Connections } from '../../../gateway/upstream/connections.ts'
 import { probeTarget } from '../../../gateway/upstream/probes.ts'
 
 /** What a worker thread is made of, in this thread: real sockets, and everything in reach of a test. */
@@ -33,7 +33,7 @@ export type OneWorker = {
   readonly slots: Float64Array
   /** Access records that were handed over, a line each. */
   readonly records: readonly string[]
-  readonly connections: Http1Connections
+  readonly connections: Connections
   readonly upstreams: LiveUpstreams
   adopt(...definitions: readonly DefinitionInput[]): void
   remove(kind: 'Api' | 'Upstream' | 'Certificate', name: string): void
@@ -65,7 +65,7 @@ export async function startImpatientWorker(
   const { records: settings, traces, https: secure, ...limits } = patience
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
-  const connections = new Http1Connections(deadlines)
+  const connections = new Connections(deadlines)
   const random = new Random(1)
   const watchTargets = activeChecks({ probe: probeTarget, now, random })
   const discover: Discover = (options, onChange) => new Discovery(options, { now, onChange })

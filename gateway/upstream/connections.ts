@@ -1,22 +1,35 @@
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
 import type { Deadlines } from '../deadlines.ts'
-import { Http1Call } from './http1-call.ts'
+import { Http2Pool } from './http2-pool.ts'
 import { TargetPool } from './target-pool.ts'
-import type { UpstreamConnection, UpstreamConnections } from './upstream-connection.ts'
+import type {
+  UpstreamCall,
+  UpstreamConnection,
+  UpstreamConnections,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './upstream-connection.ts'
+
+/** The connections of this thread to one target, whatever is spoken on them. */
+type Pool = {
+  call(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall
+  /** Takes no further calls; those under way are finished. */
+  close(): void
+}
 
 type SharedPool = {
   readonly key: string
-  readonly pool: TargetPool
+  readonly pool: Pool
   /** Connections that were opened and not released. The pool closes at 0. */
   users: number
 }
 
-/** Connections to targets over HTTP/1.1: one pool for each address with the same settings. */
-export class Http1Connections implements UpstreamConnections {
+/** Connections to targets, over HTTP/1.1 or HTTP/2 as their upstream says: one pool for each address with the same settings. */
+export class Connections implements UpstreamConnections {
   readonly #deadlines: Deadlines
   readonly #pools = new Map<string, SharedPool>()
   /** Pools that finish their last calls. */
-  readonly #closing = new Set<TargetPool>()
+  readonly #closing = new Set<Pool>()
   #whenClosed: (() => void) | null = null
 
   constructor(deadlines: Deadlines) {
@@ -24,14 +37,14 @@ export class Http1Connections implements UpstreamConnections {
   }
 
   open(target: CompiledTarget, upstream: CompiledUpstream): UpstreamConnection {
-    const { connectMs, connectionsMax, keepAliveMs } = upstream
+    const { protocol, connectMs, connectionsMax, keepAliveMs } = upstream
     const { origin, serverName } = target
     const tls = upstream.tls === null ? '' : JSON.stringify(upstream.tls)
-    const key = `${origin} ${serverName} ${connectMs} ${connectionsMax} ${keepAliveMs} ${tls}`
+    const key = `${protocol} ${origin} ${serverName} ${connectMs} ${connectionsMax} ${keepAliveMs} ${tls}`
     const shared = this.#pools.get(key) ?? this.#makePool(key, target, upstream)
     shared.users += 1
     return {
-      call: (request, handler) => new Http1Call(shared.pool, request, handler),
+      call: (request, handler) => shared.pool.call(request, handler),
       release: () => this.#release(shared),
     }
   }
@@ -51,10 +64,11 @@ export class Http1Connections implements UpstreamConnections {
   }
 
   #makePool(key: string, target: CompiledTarget, upstream: CompiledUpstream): SharedPool {
-    const pool = new TargetPool(target, upstream, {
-      deadlines: this.#deadlines,
-      onEmpty: () => this.#onEmpty(pool),
-    })
+    const parts = { deadlines: this.#deadlines, onEmpty: () => this.#onEmpty(pool) }
+    const pool: Pool =
+      upstream.protocol === 'http2'
+        ? new Http2Pool(target, upstream, parts)
+        : new TargetPool(target, upstream, parts)
     const shared = { key, pool, users: 0 }
     this.#pools.set(key, shared)
     return shared
@@ -72,7 +86,7 @@ export class Http1Connections implements UpstreamConnections {
     pool.close()
   }
 
-  #onEmpty(pool: TargetPool): void {
+  #onEmpty(pool: Pool): void {
     this.#closing.delete(pool)
     if (this.#closing.size === 0) this.#whenClosed?.()
   }

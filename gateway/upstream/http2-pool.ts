@@ -1,0 +1,177 @@
+import { CALLS_WAITING_PER_TARGET_MAX, CALL_WAIT_MS_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
+import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
+import type { Deadline, Deadlines } from '../deadlines.ts'
+import { Http2Call } from './http2-call.ts'
+import { TargetSession } from './target-session.ts'
+import { TlsSource } from './target-tls.ts'
+import type {
+  UpstreamCall,
+  UpstreamFailure,
+  UpstreamHandler,
+  UpstreamRequest,
+} from './upstream-connection.ts'
+
+/**
+ * The connections of this thread to one target that speaks HTTP/2: one, and another only while all that stand carry as many
+ * calls as the target allows. Calls that find no room wait in turn, within a bound and for a bounded time.
+ */
+export class Http2Pool {
+  readonly target: CompiledTarget
+  readonly deadlines: Deadlines
+  readonly connectMs: number
+  readonly keepAliveMs: number
+  readonly tls: TlsSource
+  /** Left by the last TLS handshake, for the next one. */
+  session: Buffer | null = null
+  readonly #connectionsMax: number
+  readonly #onEmpty: () => void
+  readonly #deadline: Deadline
+  /** Those that take calls, the oldest first. */
+  readonly #ready: TargetSession[] = []
+  /** Those that only finish what they carry. */
+  readonly #leaving = new Set<TargetSession>()
+  #connecting: TargetSession | null = null
+  #waiting: Http2Call[] = []
+  #isClosing = false
+
+  constructor(
+    target: CompiledTarget,
+    upstream: CompiledUpstream,
+    parts: { readonly deadlines: Deadlines; readonly onEmpty: () => void },
+  ) {
+    this.target = target
+    this.deadlines = parts.deadlines
+    this.connectMs = upstream.connectMs
+    this.keepAliveMs = upstream.keepAliveMs
+    this.#connectionsMax = upstream.connectionsMax
+    this.#onEmpty = parts.onEmpty
+    this.#deadline = this.deadlines.create(this)
+    this.tls = new TlsSource(upstream.tls, target.serverName, () => this.deadlines.now())
+  }
+
+  call(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    return new Http2Call(this, request, handler)
+  }
+
+  /** Sends a call on a connection that has room, or lets it wait for one. */
+  dispatch(call: Http2Call): void {
+    const free = this.#ready.find((session) => session.hasRoom)
+    if (free !== undefined) {
+      call.onTaken(free)
+      return
+    }
+    if (this.#waiting.length >= CALLS_WAITING_PER_TARGET_MAX) {
+      call.onError({ code: 'UPSTREAM_BUSY', detail: 'too many calls wait for the target' })
+      return
+    }
+    call.waitingSince = this.deadlines.now()
+    this.#waiting.push(call)
+    if (this.#waiting.length === 1) this.#deadline.set(this.#waitMs())
+    this.#connect()
+  }
+
+  /** Sends a call again that no target has looked at. False: often enough. */
+  replay(call: Http2Call): boolean {
+    if (call.replays >= REPLAYS_MAX) return false
+    call.replays += 1
+    this.dispatch(call)
+    return true
+  }
+
+  /** A call that waits was given up. */
+  forget(call: Http2Call): void {
+    const at = this.#waiting.indexOf(call)
+    if (at !== -1) this.#waiting.splice(at, 1)
+  }
+
+  onConnected(session: TargetSession): void {
+    this.#connecting = null
+    this.#ready.push(session)
+    this.onRoom()
+    if (this.#isClosing) session.release()
+  }
+
+  /** No connection came to stand. Whoever can wait for another one does; the others waited for this one. */
+  onConnectFailed(failure: UpstreamFailure): void {
+    this.#connecting = null
+    if (this.#ready.length === 0) {
+      for (const call of this.#waiting.splice(0)) call.onError(failure)
+    }
+    this.#checkEmpty()
+  }
+
+  /** A connection can carry more. */
+  onRoom(): void {
+    for (const session of this.#ready) {
+      while (session.hasRoom) {
+        const call = this.#waiting.shift()
+        if (call === undefined) return
+        call.onTaken(session)
+      }
+    }
+    this.#connect()
+  }
+
+  onLeaving(session: TargetSession): void {
+    const at = this.#ready.indexOf(session)
+    if (at !== -1) this.#ready.splice(at, 1)
+    this.#leaving.add(session)
+    this.#connect()
+  }
+
+  onGone(session: TargetSession): void {
+    const at = this.#ready.indexOf(session)
+    if (at !== -1) this.#ready.splice(at, 1)
+    this.#leaving.delete(session)
+    this.#connect()
+    this.#checkEmpty()
+  }
+
+  onDeadline(): void {
+    const now = this.deadlines.now()
+    for (;;) {
+      const first = this.#waiting[0]
+      if (first === undefined) break
+      const leftMs = first.waitingSince + this.#waitMs() - now
+      if (leftMs > 0) {
+        this.#deadline.set(leftMs)
+        break
+      }
+      this.#waiting.shift()
+      first.onError({ code: 'UPSTREAM_BUSY', detail: 'no connection had room in time' })
+    }
+    this.#checkEmpty()
+  }
+
+  /** Takes no further calls; those under way are finished. */
+  close(): void {
+    this.#isClosing = true
+    // Each takes itself off the list.
+    for (const session of this.#ready.slice()) session.release()
+    this.#checkEmpty()
+  }
+
+  /** A connection that is being made has its own time, and what it fails with says more. */
+  #waitMs(): number {
+    return Math.max(CALL_WAIT_MS_MAX, 2 * this.connectMs)
+  }
+
+  #connect(): void {
+    const isWanted = this.#waiting.length > 0 && this.#connecting === null
+    if (!isWanted || this.#ready.length >= this.#connectionsMax) return
+    try {
+      this.#connecting = new TargetSession(this)
+    } catch (error) {
+      // A certificate of the gateway's own that cannot be read: without it, it would be somebody else.
+      const detail = error instanceof Error ? error.message : String(error)
+      this.onConnectFailed({ code: 'UPSTREAM_UNREACHABLE', detail })
+    }
+  }
+
+  #checkEmpty(): void {
+    if (!this.#isClosing || this.#waiting.length > 0) return
+    if (this.#ready.length > 0 || this.#leaving.size > 0 || this.#connecting !== null) return
+    this.#deadline.remove()
+    this.#onEmpty()
+  }
+}

@@ -37,7 +37,8 @@ export type LoopHooks = {
  *
  *   event ──► core ──► messages that promise nothing ──► transport
  *                 ├──► storage-append ──► one synchronous batch ──► its responses (votes, acknowledgements)
- *                 └──► storage-apply ───► state, disk ────────────► its responses
+ *                 └──► storage-apply ───► state ──────────────────► its responses
+ *                                           └──► disk, when it comes to it: the log has it
  *
  * Whatever queues up during one sync shares the next: group commit falls out of the shape. A failed sync is never
  * retried. Source: Raft thesis 3.8, 10.2.1; etcd-io/raft doc.go, "asynchronous storage writes".
@@ -56,7 +57,7 @@ export class ConsensusLoop {
   #appending: Promise<void> | null = null
   #applying: Promise<void> | null = null
   /** Applied in memory, and not yet in the hands of the store. */
-  #applied: { readonly message: MessageOf<'storage-apply'>; readonly batch: AppliedBatch }[] = []
+  #applied: AppliedBatch[] = []
   #writing: Promise<void> | null = null
   /** What the disk holds of term and vote: a newer commit alone waits for the next batch that syncs anyway. */
   #durable: HardState
@@ -213,7 +214,9 @@ export class ConsensusLoop {
       while (this.#applies.length > 0 && !this.#isStopped) {
         for (const message of this.#applies.splice(0)) {
           const batch = await this.#hooks.onCommitted(message.entries)
-          this.#applied.push({ message, batch })
+          this.#applied.push(batch)
+          // What is in memory is applied: the core must not wait for the disk with a change of the membership.
+          this.#deliver(message.responses)
         }
         this.#writing ??= this.#writeApplied()
       }
@@ -230,11 +233,8 @@ export class ConsensusLoop {
       while (this.#applied.length > 0) {
         await this.#hooks.untilRoom()
         if (this.#isStopped) break
-        for (const { message, batch } of this.#applied.splice(0)) {
-          void this.#store.apply(batch).then(
-            () => this.#deliver(message.responses),
-            (error: unknown) => this.#fail(error),
-          )
+        for (const batch of this.#applied.splice(0)) {
+          this.#store.apply(batch).catch((error: unknown) => this.#fail(error))
         }
       }
     } catch (error) {

@@ -113,8 +113,8 @@ export class Leadership {
 
   /**
    * Hands leadership to a voter, or to the one (of `among`, if given) that has most of the log, and resolves once it
-   * leads. One that does not take it within an election timeout is passed over for the next. MEMBERSHIP_REFUSED when there is nobody to hand it
-   * to, TIMEOUT when it did not happen.
+   * leads. One that does not take it within an election timeout is passed over for the next, or asked again if it was
+   * named. MEMBERSHIP_REFUSED when there is nobody to hand it to, TIMEOUT when it did not happen.
    */
   async transfer(
     to: NodeId | null,
@@ -128,7 +128,7 @@ export class Leadership {
     if (to !== null && !confState.voters.includes(to)) throw nobodyElse()
     const deadlineMs = this.#clock.monotonic() + timeoutMs
     if (to === null) await this.#untilSomebodyIsClose(timeoutMs / 2, among)
-    const handed = to === null ? this.#toAny(deadlineMs, among) : this.#attempt(to, timeoutMs)
+    const handed = to === null ? this.#toAny(deadlineMs, among) : this.#toOne(to, deadlineMs)
     this.#transfer = handed
     try {
       return await handed
@@ -159,15 +159,29 @@ export class Leadership {
     }
   }
 
+  /** Again and again: one that has not applied yet that it is a voter does not take it at first. */
+  async #toOne(target: NodeId, deadlineMs: number): Promise<NodeAddress> {
+    for (;;) {
+      const leftMs = Math.max(1, deadlineMs - this.#clock.monotonic())
+      if (this.#raw.role !== 'leader') return this.#taken(target, leftMs)
+      try {
+        return await this.#attempt(target, Math.min(leftMs, this.#electionMs))
+      } catch (error) {
+        if (!isRaftwayError(error, 'TIMEOUT') || this.#clock.monotonic() >= deadlineMs) throw error
+      }
+    }
+  }
+
   #attempt(target: NodeId, timeoutMs: number): Promise<NodeAddress> {
     this.#flush()
     this.#raw.transferLeader(target)
     this.#wake()
-    return this.#until(
-      (leader) => leader?.id === target,
-      timeoutMs,
-      'leadership was not handed over',
-    )
+    return this.#taken(target, timeoutMs)
+  }
+
+  #taken(target: NodeId, timeoutMs: number): Promise<NodeAddress> {
+    const what = 'leadership was not handed over'
+    return this.#until((leader) => leader?.id === target, timeoutMs, what)
   }
 
   /**

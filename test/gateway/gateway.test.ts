@@ -479,7 +479,7 @@ test('every wrong option is named at once', async () => {
     controlUrls: [],
     http: 'nowhere',
     workers: 0,
-    https: '0.0.0.0:8443',
+    https: 'nowhere',
   }).then(
     () => null,
     (error: unknown) => error,

@@ -67,7 +67,7 @@ export type Exchange = {
   start(status: number, lines: string, length: number | null): void
   /** A piece of the reply. False: wait for `onDrain`. The bytes are the caller's again afterwards. */
   write(bytes: Buffer, from: number, to: number): boolean
-  /** Nothing more comes for now: sends what was gathered. */
+  /** Nothing more comes at the moment: sends what was gathered. */
   flush(): void
   /** Ends the reply, with trailer lines like those of `start`. A request body that is still under way is dropped. */
   end(trailers?: string): void
@@ -86,7 +86,7 @@ export type ExchangeHandler = {
   onBodyData(bytes: Buffer, from: number, to: number): boolean
   /** With the fields behind a chunked body, if there are any. */
   onBodyEnd(trailers: Fields | null): void
-  /** No more of the body is there for now. */
+  /** No more of the body is there at the moment. */
   onBodyPause(): void
   /** The client has taken what was written. */
   onDrain(): void

@@ -116,7 +116,7 @@ const PURE = [
   'gateway/http1/',
   'gateway/addresses/',
   'gateway/proxy-protocol/',
-  'gateway/streams/client-hello.ts',
+  'gateway/tls/client-hello.ts',
   'gateway/streams/port-rules.ts',
   'gateway/http2/',
   'gateway/stages/',

@@ -8,7 +8,7 @@ import { FirstBytes } from '../listeners/first-bytes.ts'
 import { takeProxyHeader } from '../listeners/proxy-intake.ts'
 import type { ListenAddress } from '../listeners/http1.ts'
 import type { ProxyEndpoints } from '../proxy-protocol/proxy-header.ts'
-import { readClientHello, type HelloRead } from './client-hello.ts'
+import { readClientHello, type HelloRead } from '../tls/client-hello.ts'
 
 /** A connection for which there is a Stream. The socket is paused, and gives first what was looked at. */
 export type Arrival = {

@@ -1,74 +1,198 @@
-import { CLIENT_HELLO_BYTES_MAX } from '../../shared/limits.ts'
+import {
+  CLIENT_HELLO_BYTES_MAX,
+  CLIENT_HELLO_RECORDS_MAX,
+  HOST_CHARS_MAX,
+} from '../../shared/limits.ts'
 
-/** What the beginning of a connection says, before anything of TLS is set up for it. */
-export type Hello =
-  | { readonly type: 'more' }
-  /** Not a TLS handshake, or one that is malformed or too long. */
-  | { readonly type: 'none' }
-  /** Lower case; null when the client names no host. */
+/** What the first bytes of a connection say of whom a TLS client asks for. */
+export type HelloRead =
+  /** Undecided before there are `needed` bytes in all. */
+  | { readonly type: 'more'; readonly needed: number }
+  /** Not TLS, from its first bytes on. */
+  | { readonly type: 'other' }
+  | { readonly type: 'malformed'; readonly reason: string }
+  /** Lower case, without a dot at the end; null when the client names nobody. */
   | { readonly type: 'hello'; readonly serverName: string | null }
-
-const MORE: Hello = { type: 'more' }
-const NONE: Hello = { type: 'none' }
 
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
-const RECORD_HEAD = 5
+const RECORD_HEAD_BYTES = 5
+const MESSAGE_HEAD_BYTES = 4
+/** Longest record without protection (RFC 8446 5.1). */
 const RECORD_BYTES_MAX = 16_384
 const SERVER_NAME = 0
+const HOST_NAME = 0
 
-/** Reads the first message of a client (RFC 8446 4.1.2), whole or in pieces, for the host that it names (RFC 6066 3). */
-export function readClientHello(bytes: Uint8Array): Hello {
-  const message: number[] = []
-  let wanted = Number.POSITIVE_INFINITY
-  for (let at = 0; message.length < wanted;) {
-    if (bytes.length > at && bytes[at] !== HANDSHAKE) return NONE
-    if (bytes.length > at + 1 && bytes[at + 1] !== 3) return NONE
-    if (bytes.length < at + RECORD_HEAD) return MORE
-    const size = u16(bytes, at + 3)
-    if (size === 0 || size > RECORD_BYTES_MAX) return NONE
-    const end = at + RECORD_HEAD + size
-    for (let i = at + RECORD_HEAD; i < Math.min(end, bytes.length); i++) message.push(bytes[i] ?? 0)
-    if (message.length > 0 && message[0] !== CLIENT_HELLO) return NONE
-    if (message.length >= 4) {
-      wanted = 4 + (message[1] ?? 0) * 65_536 + u16(message, 2)
-      if (wanted > CLIENT_HELLO_BYTES_MAX) return NONE
+/**
+ * Reads the server name (RFC 6066 3) off all bytes that have come so far. Nothing is decrypted, and nothing else of the
+ * message is judged: that is the target's business. The message may lie in several records. Looks only at heads of records
+ * until everything is there, so that to ask again with more bytes costs nothing.
+ */
+export function readClientHello(bytes: Uint8Array): HelloRead {
+  const gathered = gather(bytes)
+  if ('type' in gathered) return gathered
+  const cursor = new Cursor(gathered.message)
+  const serverName = serverNameIn(cursor)
+  if (cursor.isBroken) return malformed('a length that does not fit')
+  return serverName === REFUSED
+    ? malformed('a server name that is none')
+    : { type: 'hello', serverName }
+}
+
+/** No server name looks so. */
+const REFUSED = ''
+
+/** The message out of its records, or why not yet. */
+function gather(bytes: Uint8Array): HelloRead | { readonly message: Uint8Array } {
+  const fragments: Uint8Array[] = []
+  let gathered = 0
+  let wanted = MESSAGE_HEAD_BYTES
+  for (let at = 0; ;) {
+    const head = recordAt(bytes, at)
+    if ('type' in head) return head
+    const end = at + RECORD_HEAD_BYTES + head.length
+    const isCut = bytes.length < end
+    const fragment = bytes.subarray(at + RECORD_HEAD_BYTES, Math.min(end, bytes.length))
+    fragments.push(fragment)
+    gathered += fragment.length
+    if (wanted === MESSAGE_HEAD_BYTES && gathered >= MESSAGE_HEAD_BYTES) {
+      const [type, high = 0, middle = 0, low = 0] = joined(fragments, MESSAGE_HEAD_BYTES)
+      if (type !== CLIENT_HELLO) return malformed('a first message that is no ClientHello')
+      wanted += (high << 16) | (middle << 8) | low
+      if (wanted > CLIENT_HELLO_BYTES_MAX) return malformed('a ClientHello that is too long')
     }
-    if (bytes.length < end && message.length < wanted) return MORE
+    if (gathered >= wanted) return { message: joined(fragments, wanted) }
+    if (isCut) {
+      // One of the two that are awaited comes first: the rest of the record, or of the message.
+      const needed = Math.min(end, bytes.length + wanted - gathered)
+      return { type: 'more', needed }
+    }
     at = end
+    // A message in crumbs costs a look at each of them every time.
+    if (fragments.length === CLIENT_HELLO_RECORDS_MAX) {
+      return malformed('a ClientHello in too many records')
+    }
   }
-  return readBody(message.slice(4, wanted))
 }
 
-function readBody(body: readonly number[]): Hello {
-  // Version and random, then three lists that say how long they are.
-  let at = 34
-  at += 1 + (body[at] ?? 0)
-  at += 2 + u16(body, at)
-  at += 1 + (body[at] ?? 0)
-  if (at > body.length) return NONE
-  if (at === body.length) return { type: 'hello', serverName: null }
-  const end = at + 2 + u16(body, at)
-  if (end !== body.length) return NONE
-  at += 2
-  while (at < end) {
-    const type = u16(body, at)
-    const size = u16(body, at + 2)
-    if (at + 4 + size > end) return NONE
-    if (type === SERVER_NAME) return readServerName(body.slice(at + 4, at + 4 + size))
-    at += 4 + size
+function recordAt(bytes: Uint8Array, at: number): HelloRead | { readonly length: number } {
+  const [type, major] = [bytes[at], bytes[at + 1]]
+  if (type !== undefined && type !== HANDSHAKE) return elsewhere(at)
+  if (major !== undefined && major !== 3) return elsewhere(at)
+  if (bytes.length < at + RECORD_HEAD_BYTES) {
+    return {
+      type: 'more',
+      needed: bytes.length < at + 2 ? bytes.length + 1 : at + RECORD_HEAD_BYTES,
+    }
   }
-  return { type: 'hello', serverName: null }
+  const length = ((bytes[at + 3] ?? 0) << 8) | (bytes[at + 4] ?? 0)
+  if (length === 0 || length > RECORD_BYTES_MAX)
+    return malformed('a record of a length that none has')
+  return { length }
 }
 
-function readServerName(list: readonly number[]): Hello {
-  const size = u16(list, 3)
-  const isOneName = u16(list, 0) === list.length - 2 && list[2] === 0 && size === list.length - 5
-  if (!isOneName || size === 0) return NONE
-  const name = String.fromCharCode(...list.slice(5)).toLowerCase()
-  return /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name) ? { type: 'hello', serverName: name } : NONE
+function elsewhere(at: number): HelloRead {
+  return at === 0 ? { type: 'other' } : malformed('another record within the ClientHello')
 }
 
-function u16(bytes: ArrayLike<number>, at: number): number {
-  return (bytes[at] ?? 0) * 256 + (bytes[at + 1] ?? 0)
+function joined(fragments: readonly Uint8Array[], length: number): Uint8Array {
+  const [first] = fragments
+  if (first !== undefined && first.length >= length) return first.subarray(0, length)
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const fragment of fragments) {
+    const part = fragment.subarray(0, length - at)
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }
+
+/** Null: none is named. REFUSED: what is named is no host. Leaves the cursor broken when lengths do not fit. */
+function serverNameIn(message: Cursor): string | null {
+  // Version and random, session, cipher suites, compression methods (RFC 8446 4.1.2).
+  message.skip(MESSAGE_HEAD_BYTES + 2 + 32)
+  message.skip(message.number(1))
+  message.skip(message.number(2))
+  message.skip(message.number(1))
+  // A client may leave extensions out altogether.
+  if (message.isAtEnd) return null
+  const extensions = message.part(message.number(2))
+  if (!message.isAtEnd) message.isBroken = true
+  let serverName: string | null = null
+  while (!extensions.isAtEnd && !extensions.isBroken) {
+    const type = extensions.number(2)
+    const extension = extensions.part(extensions.number(2))
+    if (type !== SERVER_NAME) continue
+    if (serverName !== null) return REFUSED
+    serverName = nameIn(extension)
+    if (extension.isBroken) message.isBroken = true
+  }
+  if (extensions.isBroken) message.isBroken = true
+  return serverName
+}
+
+/** One name of the one type that there is; others are not known to anybody. */
+function nameIn(extension: Cursor): string {
+  const list = extension.part(extension.number(2))
+  const type = list.number(1)
+  const name = list.part(list.number(2))
+  if (!extension.isAtEnd || list.isBroken) extension.isBroken = true
+  if (type !== HOST_NAME || !list.isAtEnd) return REFUSED
+  return hostIn(name.rest())
+}
+
+function hostIn(bytes: Uint8Array): string {
+  const text = String.fromCharCode(...bytes.subarray(0, HOST_CHARS_MAX + 2)).toLowerCase()
+  const host = text.endsWith('.') ? text.slice(0, -1) : text
+  const isHost = host.length <= HOST_CHARS_MAX && /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(host)
+  return isHost ? host : REFUSED
+}
+
+function malformed(reason: string): HelloRead {
+  return { type: 'malformed', reason }
+}
+
+/** Reads along bytes; once it was asked for more than there is, it is broken, and gives nothing any more. */
+class Cursor {
+  readonly #bytes: Uint8Array
+  #at = 0
+  isBroken = false
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#bytes.length
+  }
+
+  number(size: 1 | 2): number {
+    const [high = 0, low = 0] = this.#take(size)
+    return size === 1 ? high : (high << 8) | low
+  }
+
+  skip(size: number): void {
+    this.#take(size)
+  }
+
+  part(size: number): Cursor {
+    return new Cursor(this.#take(size))
+  }
+
+  rest(): Uint8Array {
+    return this.#bytes.subarray(this.#at)
+  }
+
+  #take(size: number): Uint8Array {
+    if (this.#at + size > this.#bytes.length) {
+      this.isBroken = true
+      this.#at = this.#bytes.length
+      return NOTHING
+    }
+    this.#at += size
+    return this.#bytes.subarray(this.#at - size, this.#at)
+  }
+}
+
+const NOTHING = new Uint8Array(0)

@@ -54,13 +54,18 @@ export class TlsAcceptor {
       clearTimeout(timer)
       if (this.#waiting.delete(id) || held.length > 0) this.#counts.handshakeFailed()
     })
+    let needed = 0
     const onData = (bytes: Buffer): void => {
       held = held.length === 0 ? bytes : Buffer.concat([held, bytes])
+      if (held.length < needed) return
       const hello = readClientHello(held)
-      if (hello.type === 'more') return
+      if (hello.type === 'more') {
+        needed = hello.needed
+        return
+      }
       clearTimeout(timer)
       socket.off('data', onData)
-      if (hello.type === 'none') {
+      if (hello.type !== 'hello') {
         socket.destroy()
         return
       }

@@ -200,7 +200,7 @@ export class Http2Call implements UpstreamCall {
     if (isFlowing) {
       this.#deadline.set(this.request.idleMs)
     } else {
-      // The client is waited for now, by whoever holds it.
+      // From here on the client is waited for, by whoever holds it.
       stream.pause()
       this.#deadline.clear()
     }

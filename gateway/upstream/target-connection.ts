@@ -148,7 +148,7 @@ export class TargetConnection {
     if (!this.#onBytes(bytes, bytes.length) && this.#step !== 'gone') this.#socket.pause()
   }
 
-  /** Takes what came. False: read no more for now. */
+  /** Takes what came. False: read no more until `resume`. */
   #onBytes(bytes: Buffer, end: number): boolean {
     const call = this.#call
     if (call === null) {
@@ -251,7 +251,7 @@ export class TargetConnection {
     call.onPause()
     if (this.#call !== call) return false
     if (isFlowing) this.#deadline.set(call.request.idleMs)
-    // The client is waited for now, by whoever holds it.
+    // From here on the client is waited for, by whoever holds it.
     else this.#deadline.clear()
     this.#isPaused = !isFlowing
     return isFlowing

@@ -52,7 +52,7 @@ export type UpstreamHandler = {
    * connection's again when the call returns.
    */
   onData(bytes: Buffer, from: number, to: number): boolean
-  /** Nothing more is there for now: what was told so far is to be sent on. */
+  /** Nothing more is there at the moment: what was told so far is to be sent on. */
   onPause(): void
   /** The request body may be written on after `write` returned false. */
   onWritable(): void
@@ -69,7 +69,7 @@ export type UpstreamCall = {
   start(): void
   /** A piece of the request body, after `onReady`. False: wait for `onWritable`. The bytes stay the caller's. */
   write(bytes: Buffer, from: number, to: number): boolean
-  /** No more of the body is there for now: what was written is sent. */
+  /** No more of the body is there at the moment: what was written is sent. */
   flush(): void
   /** The request body is whole. Trailer lines, if any, as `lines` of the request. */
   end(trailers: string): void

@@ -3,11 +3,10 @@ import {
   CLIENT_DROPPED_BYTES_MAX,
   CLIENT_HALF_CLOSED_MS,
   CLIENT_KEEP_ALIVE_MS,
-  CLIENT_LINGER_MS,
   CLIENT_REQUESTS_PER_CONNECTION_MAX,
 } from '../../shared/limits.ts'
-import type { Deadline, Deadlines } from '../deadlines.ts'
-import type { ByteStream, ServeExchange, TlsFacts } from '../exchange.ts'
+import type { Deadline } from '../deadlines.ts'
+import type { ByteStream, TlsFacts } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
 import { HeadReader, MORE, REFUSED } from '../http1/head-reader.ts'
 import { HEAD_TIMEOUT, malformed, type Refusal } from '../http1/refusal.ts'
@@ -16,35 +15,16 @@ import { lengthLine, statusLine } from '../http1/serialise.ts'
 import { Outgoing } from '../outgoing.ts'
 import { errorReply, replyLines } from '../reply.ts'
 import type { ClientFacts } from './client-facts.ts'
+import type { ConnectionParts } from './connection-parts.ts'
+import { Farewell } from './farewell.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { tellProtocol } from './preface.ts'
 import { free } from './read-memory.ts'
 import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
-/** What connections of one listener share. */
-export type ConnectionParts = {
-  readonly serve: ServeExchange
-  /** An id for a request that never reached the pipeline. */
-  readonly nextRequestId: () => string
-  /** A request was refused before it became an exchange. */
-  readonly onRefused: (code: Refusal['code']) => void
-  readonly deadlines: Deadlines
-  /** How long a client may be silent while the gateway waits for it. */
-  readonly idleMs: number
-  /** How long a client may take for a whole head. */
-  readonly headMs: number
-  /** Null: nobody is believed about the address of a client. */
-  readonly trusted: TrustedProxies | null
-  /** Whether connections are to close after their replies. */
-  readonly isDraining: () => boolean
-  readonly onClosed: (connection: ClientConnection) => void
-  /** The client speaks HTTP/2: its socket, with all that was read of it, is handed over. */
-  readonly speakHttp2: (socket: ByteStream, connection: ClientConnection) => void
-}
-
-/** `serving`: a request is under way. `lingering`: the last reply is out, and what still comes is dropped. */
-type Step = 'head' | 'serving' | 'lingering' | 'gone'
+/** `serving`: a request is under way. `gone`: the socket is closed, or somebody else's. */
+type Step = 'head' | 'serving' | 'gone'
 
 /** Reads below it are left to the collector: to free them costs more than it saves. */
 const FREED_BYTES_MIN = 16_384
@@ -168,15 +148,10 @@ export class ClientConnection {
     const socket = this.#socket
     this.outgoing.add(head)
     this.outgoing.flush()
-    this.#step = 'gone'
-    this.#exchange = null
-    this.#deadline.remove()
-    socket.removeAllListeners('data')
-    socket.removeAllListeners('drain')
-    socket.removeAllListeners('end')
-    socket.pause()
     const held = this.#held
-    this.#held = null
+    this.#leave()
+    this.#stopListening()
+    socket.pause()
     if (held !== null) socket.unshift(held)
     return socket
   }
@@ -216,10 +191,6 @@ export class ClientConnection {
   }
 
   #onData(bytes: Buffer): void {
-    if (this.#step === 'lingering') {
-      this.#drop(bytes.length)
-      return
-    }
     const held = this.#held
     this.#held = null
     this.#consume(held === null ? bytes : Buffer.concat([held, bytes]))
@@ -353,26 +324,12 @@ export class ClientConnection {
     if (!this.#isConsuming && (this.#held !== null || this.#socket.isPaused())) this.#goOn()
   }
 
-  /** Closes this side, and reads on for a moment: a reset could take the last answer away from the client. */
+  /** The last reply is out: the socket is closed in good order, and `#onClose` hears of it. */
   #linger(): void {
     if (this.#step === 'gone') return
-    this.#step = 'lingering'
-    this.#exchange = null
-    this.#held = null
-    this.#droppable = CLIENT_DROPPED_BYTES_MAX
-    this.#socket.end()
-    if (this.#isHalfClosed && this.#socket.writableLength === 0) {
-      this.#socket.destroySoon()
-      return
-    }
-    const isTaken = this.#socket.writableLength === 0
-    this.#deadline.set(isTaken ? CLIENT_LINGER_MS : this.#parts.idleMs)
-    this.#socket.resume()
-  }
-
-  #drop(size: number): void {
-    this.#droppable -= size
-    if (this.#droppable < 0 && this.#socket.writableLength === 0) this.destroy()
+    this.#leave()
+    this.#stopListening()
+    new Farewell(this.#socket, this.#parts).begin(this.#isHalfClosed)
   }
 
   /** Answers bytes that are no request, and closes: what follows them cannot be trusted. */
@@ -415,10 +372,6 @@ export class ClientConnection {
   }
 
   #onDrain(): void {
-    if (this.#step === 'lingering') {
-      this.#deadline.set(CLIENT_LINGER_MS)
-      return
-    }
     if (this.#isStalled) {
       this.#isStalled = false
       if (this.#isHalfClosed) this.#deadline.set(CLIENT_HALF_CLOSED_MS)
@@ -431,11 +384,7 @@ export class ClientConnection {
   /** The client has closed its side; what waits here was sent before. */
   #onEnd(): void {
     this.#isHalfClosed = true
-    if (this.#step === 'lingering') {
-      if (this.#socket.writableLength === 0) this.destroy()
-    } else if (this.#held === null) {
-      this.#onInputEnd()
-    }
+    if (this.#held === null) this.#onInputEnd()
   }
 
   /** Everything that the client has sent was taken, and nothing more will come. */
@@ -457,6 +406,13 @@ export class ClientConnection {
     this.#leave()
     this.#parts.onClosed(this)
     exchange?.onGone()
+  }
+
+  /** What the socket still tells is for somebody else. */
+  #stopListening(): void {
+    this.#socket.removeAllListeners('data')
+    this.#socket.removeAllListeners('drain')
+    this.#socket.removeAllListeners('end')
   }
 
   #leave(): void {

@@ -11,8 +11,9 @@ import type { ByteStream, ServeExchange } from '../exchange.ts'
 import { takeProxyHeader } from './proxy-intake.ts'
 import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
 import type { TlsAcceptor } from '../tls/tls-acceptor.ts'
-import { ClientConnection, type ConnectionParts } from './client-connection.ts'
+import { ClientConnection } from './client-connection.ts'
 import type { ClientFacts } from './client-facts.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 import { Http2Connection } from './http2-connection.ts'
 
 /** What a listener asks of whoever owns it. */

@@ -1,10 +1,8 @@
 import { assert } from '../../shared/assert.ts'
-import { keyOf } from '../../shared/routing/request-key.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import { grpcLines, grpcTimeoutMs, isGrpc } from '../grpc.ts'
 import type { Fields } from '../http1/fields.ts'
-import type { Discovery } from '../discovery/discovery.ts'
 import { BODY_TOO_LARGE, sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
@@ -12,11 +10,13 @@ import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
 import { backoffMs, isIdempotent, mayRetry, mayRetryStatus } from '../upstream/retry-policy.ts'
 import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
+import { chooseTarget } from './choose-target.ts'
 import { Hedge, type HedgeOwner } from './hedge.ts'
 import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
+import { RequestTimers, type TimerName } from './request-timers.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
-import { stuckTarget, targetLine } from './sticky.ts'
+import { targetLine } from './sticky.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { isTargetsFault, NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
 
@@ -47,14 +47,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #outcome: BreakerOutcome = 'none'
   #hedge: Hedge | null = null
   #mirror: Mirror | null = null
-  /** Why the first attempt failed, while a second one is still under way. */
-  #failed: UpstreamFailure | null = null
-  /** Each ends a timer; null while there is none. */
-  #stopDeadline: (() => void) | null = null
-  #stopTry: (() => void) | null = null
-  #stopHedge: (() => void) | null = null
-  /** Of a call of gRPC, whose deadline is for the whole of it. */
-  #stopCall: (() => void) | null = null
+  /** Null: no option asks for any. */
+  #timers: RequestTimers | null = null
 
   constructor(context: RequestContext, compiled: CompiledUpstream) {
     this.#context = context
@@ -64,7 +58,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   start(): void {
-    const { exchange, parts, route, startedAtMs } = this.#context
+    const { exchange, route, startedAtMs } = this.#context
     exchange.attach(this)
     const { breaker, budget } = this.#live
     if (breaker !== null) {
@@ -80,9 +74,9 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
       this.#mirror = Mirror.start(this.#context, mirrorUpstream)
     }
     const requestMs = route?.timeouts?.requestMs ?? this.#compiled.requestMs
-    if (requestMs > 0) this.#stopDeadline = parts.after(requestMs, () => this.#outOfTime())
+    if (requestMs > 0) this.#after('request', requestMs, () => this.#outOfTime())
     const callMs = this.#isGrpc ? grpcTimeoutMs(exchange) : null
-    if (callMs !== null) this.#stopCall = parts.after(callMs, () => this.#outOfTime())
+    if (callMs !== null) this.#after('call', callMs, () => this.#outOfTime())
     this.#attempt()
   }
 
@@ -170,10 +164,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (isTargetsFault(failure)) this.#live.selector.failed(hedge.target, parts.now())
     callEnded(hedge.target.state)
     this.#hedge = null
-    const first = this.#failed
-    this.#failed = null
     // The first one is still under way, or it had failed before and waited for this one.
-    if (first !== null) this.#fail(replyFor(first))
+    if (hedge.firstFailure !== null) this.#fail(replyFor(hedge.firstFailure))
   }
 
   onBodyData(bytes: Buffer, from: number, to: number): boolean {
@@ -233,7 +225,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     const { parts, startedAtMs, upgrade } = this.#context
     const { retry } = this.#compiled
     const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
-    const target = this.#choose(this.#tried, nowMs)
+    const target = chooseTarget(this.#live, this.#context.exchange, this.#tried, nowMs)
     if (target === null) {
       this.#withoutTarget()
       return
@@ -241,49 +233,33 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#isSent = false
     this.#target = target
     if (retry.perTryMs > 0) {
-      this.#stopTry = parts.after(retry.perTryMs, () => this.#tryOutOfTime())
+      this.#after('attempt', retry.perTryMs, () => this.#tryOutOfTime())
     }
     if (retry.hedgeMs > 0 && upgrade === null) this.#planHedge(retry.hedgeMs)
     this.#call = this.#callTo(target, this)
     this.#call.start()
   }
 
+  /** Nobody may know yet whether there are targets: that is waited for, no longer than for a connection. */
   #withoutTarget(): void {
     const { targets, discovery } = this.#live
-    if (discovery?.mayWait === true) this.#awaitTargets(discovery)
-    else {
+    if (discovery?.mayWait !== true) {
       const isOut = targets.length > 0 && targets.every(({ fullWeight }) => fullWeight === 0)
       this.#fail(isOut ? NO_TARGET : NONE_WELL)
+      return
     }
-  }
-
-  /** Nobody knows yet whether there are targets: that is waited for, no longer than for a connection. */
-  #awaitTargets(discovery: Discovery): void {
-    const { parts } = this.#context
-    const stopTimer = parts.after(this.#compiled.connectMs, () => {
-      this.#stopTimers()
+    const stopTimer = this.#context.parts.after(this.#compiled.connectMs, () => {
       this.#fail(NONE_WELL)
     })
     const stopWaiting = discovery.whenKnown(() => {
-      this.#stopTimers()
-      this.#live = parts.upstreams.renew(this.#live)
+      this.#timers?.stopAttempt()
+      this.#live = this.#context.parts.upstreams.renew(this.#live)
       this.#attempt()
     })
-    this.#stopTry = () => {
+    this.#setTimer('attempt', () => {
       stopTimer()
       stopWaiting()
-    }
-  }
-
-  #choose(tried: readonly LiveTarget[], nowMs: number): LiveTarget | null {
-    const { exchange } = this.#context
-    const { sticky, hashOn } = this.#compiled
-    if (sticky !== null && tried.length === 0) {
-      const stuck = stuckTarget(sticky, this.#live, { exchange, nowMs })
-      if (stuck !== null) return stuck
-    }
-    const key = hashOn === null ? undefined : keyOf(hashOn, exchange)
-    return this.#live.selector.choose(key ?? exchange.clientAddress, tried, nowMs)
+    })
   }
 
   #callTo(target: LiveTarget, handler: Forwarding | Hedge): UpstreamCall {
@@ -304,9 +280,9 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
       return
     }
     if (this.#hedge !== null) {
-      this.#stopTimers()
+      this.#timers?.stopAttempt()
       this.#leaveTarget()
-      this.#failed = failure
+      this.#hedge.firstFailure = failure
       return
     }
     const attempt = {
@@ -325,13 +301,13 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #again(): void {
     const { parts } = this.#context
     parts.metrics.retried()
-    this.#stopTimers()
+    this.#timers?.stopAttempt()
     const before = this.#target
     if (before !== null) this.#tried = [...this.#tried, before]
     this.#leaveTarget()
     const waitMs = backoffMs(this.#compiled.retry, this.#tried.length, parts.random)
     if (waitMs === 0) this.#attempt()
-    else this.#stopTry = parts.after(waitMs, () => this.#attempt())
+    else this.#after('attempt', waitMs, () => this.#attempt())
   }
 
   #isAnotherAskedFor(status: number): boolean {
@@ -351,7 +327,6 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #tryOutOfTime(): void {
-    this.#stopTry = null
     // Nothing could follow it: what is left to it is the time of the request.
     if (this.#isBodyStarted) return
     this.#call?.abort()
@@ -359,7 +334,6 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #outOfTime(): void {
-    this.#stopDeadline = null
     this.#call?.abort()
     this.#judge(false)
     this.#context.parts.metrics.upstreamFailed(this.#compiled.key, REQUEST_TIMEOUT.code)
@@ -378,18 +352,17 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
 
   /** A second attempt is for requests that can be repeated as a whole. */
   #planHedge(afterMs: number): void {
-    const { exchange, parts } = this.#context
+    const { exchange } = this.#context
     if (exchange.bodyLength !== 0 || !isIdempotent(exchange.method)) return
-    this.#stopHedge = parts.after(afterMs, () => this.#startHedge())
+    this.#after('hedge', afterMs, () => this.#startHedge())
   }
 
   #startHedge(): void {
-    this.#stopHedge = null
-    const { parts } = this.#context
+    const { exchange, parts } = this.#context
     const first = this.#target
     if (first === null) return
     const tried = [...this.#tried, first]
-    const target = this.#choose(tried, parts.now())
+    const target = chooseTarget(this.#live, exchange, tried, parts.now())
     if (target === null || tried.includes(target) || !this.#takeFromBudget()) return
     parts.metrics.retried()
     const hedge = new Hedge(this, target)
@@ -429,19 +402,19 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#call = null
   }
 
-  #stopTimers(): void {
-    this.#stopTry?.()
-    this.#stopTry = null
-    this.#stopHedge?.()
-    this.#stopHedge = null
+  #after(which: TimerName, ms: number, run: () => void): void {
+    this.#setTimer(which, this.#context.parts.after(ms, run))
+  }
+
+  #setTimer(which: TimerName, stop: () => void): void {
+    this.#timers ??= new RequestTimers()
+    this.#timers.set(which, stop)
   }
 
   /** An answer is there, or none is wanted any more. */
   #stopWaiting(): void {
     this.#dropHedge()
-    this.#stopTimers()
-    this.#stopDeadline?.()
-    this.#stopDeadline = null
+    this.#timers?.stopWaiting()
   }
 
   #fail(reply: Reply): void {
@@ -456,8 +429,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #finish(): void {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
-    this.#stopWaiting()
-    this.#stopCall?.()
+    this.#dropHedge()
+    this.#timers?.stopAll()
     this.#mirror?.onRequestOver()
     if (this.#target !== null) callEnded(this.#target.state)
     this.#target = null

@@ -18,6 +18,8 @@ export type HedgeOwner = UpstreamHandler & {
 /** A second attempt beside the first one, for requests without a body. It is silent until it has won. */
 export class Hedge implements UpstreamHandler {
   readonly target: LiveTarget
+  /** Why the first attempt failed, while this one is still under way; null while both are. */
+  firstFailure: UpstreamFailure | null = null
   readonly #owner: HedgeOwner
   #call: UpstreamCall | null = null
   #hasWon = false

@@ -37,7 +37,7 @@ export function keepBootstrapped(
   node: {
     readonly raw: RawNode
     readonly applier: Applier
-    readonly gate: Pick<FeatureGate, 'admits'>
+    readonly gate: Pick<FeatureGate, 'admits' | 'taken'>
   },
 ): () => void {
   const { bootstrap: port, clock, logger } = parts
@@ -59,7 +59,9 @@ export function keepBootstrapped(
       forwardingSecret: port.newSecret(),
       atMs: clock.now(),
     }
-    if (raw.propose([encodeCommand({ type: 'access', access })]) !== 'ok') return
+    const command = { type: 'access', access } as const
+    if (raw.propose([encodeCommand(command)]) !== 'ok') return
+    gate.taken(command)
     proposedIn = raw.term
     logger.info({ audit: true, action: 'bootstrap-token-made' }, 'the bootstrap token was made')
   })

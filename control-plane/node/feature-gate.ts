@@ -6,16 +6,19 @@ import { levelOfCommand } from '../state-machine/feature-level.ts'
 /**
  * Keeps what a member does not know out of the log. Every member must be able to apply every entry, so a new kind of
  * command or definition is proposed only once all of them announce its level, and whoever knows less than the log has
- * used is not taken in.
+ * used is not taken in. What is proposed counts from then on, not from when it is applied: a newcomer as a member, a
+ * command as used. Or the one could be decided before the other is there to be seen, and be applied after it.
  */
 export class FeatureGate {
   readonly #levelOf: (command: Command) => number
   readonly #applied: { readonly state: { readonly featureLevel: number } }
   readonly #known: () => readonly NodeAddress[]
+  /** What commands need that this leader has taken. */
+  #taken: number = LEAST_LEVEL
 
   /**
    * `levelOfCommand` says what a command needs, as this program has it unless given; `applied.state` what the log has
-   * used; `known` gives every member as it is now, by its own word.
+   * used; `known` gives every member as it is now, by its own word, and whoever is on the way to become one.
    */
   constructor(
     options: { readonly levelOfCommand?: (command: Command) => number },
@@ -63,9 +66,22 @@ export class FeatureGate {
     })
   }
 
-  /** Throws VERSION_TOO_OLD for a node that could not apply what the log holds. */
+  /** A command that was admitted goes into the log. */
+  taken(command: Command): void {
+    this.#taken = Math.max(this.#taken, this.#levelOf(command))
+  }
+
+  /** Leadership changed: what was taken may be lost. The next leader waits until it has applied what is not. */
+  forgetTaken(): void {
+    this.#taken = LEAST_LEVEL
+  }
+
+  /**
+   * Throws VERSION_TOO_OLD for a node that could not apply what the log holds. The newcomer must be proposed in the same
+   * turn.
+   */
   assertMayJoin(newcomer: NodeAddress): void {
-    const used = this.#applied.state.featureLevel
+    const used = Math.max(this.#applied.state.featureLevel, this.#taken)
     if (levelOf(newcomer) >= used) return
     throw new RaftwayError(
       'VERSION_TOO_OLD',

@@ -62,7 +62,7 @@ export class Members {
     const around = { ...parts, state: () => applier.state, membership: this.changes }
     this.#whereabouts = new Whereabouts(around)
     const known = () => this.#whereabouts.known()
-    this.gate = new FeatureGate(parts, applier, known)
+    this.gate = new FeatureGate(parts, applier, () => [...known(), ...this.changes.newcomers])
     this.gateways = new GatewayExchange({
       ...parts,
       members: () => applier.state.members,
@@ -130,6 +130,12 @@ export class Members {
     this.setPeers()
     this.changes.onApplied(request)
     this.endIfRemoved()
+  }
+
+  /** Leadership changed: what was asked of the membership may or may not happen. */
+  abandon(error: RaftwayError): void {
+    this.changes.abandon(error)
+    this.gate.forgetTaken()
   }
 
   /** Ends this node, a moment later, if it is no member any more. */

@@ -39,9 +39,16 @@ export class MembershipChanges {
   /** Checks in a row that found a learner caught up. */
   readonly #steady = new Map<NodeId, number>()
   #isBusy = false
+  /** Who was proposed last, until that is applied or this node leads no longer. The core takes one at a time. */
+  #newcomer: { readonly request: string; readonly address: NodeAddress } | null = null
 
   constructor(parts: MembershipParts) {
     this.#parts = parts
+  }
+
+  /** Whoever may become a member by a change that is under way, whether or not its caller still waits. */
+  get newcomers(): readonly NodeAddress[] {
+    return this.#newcomer === null ? [] : [this.#newcomer.address]
   }
 
   /**
@@ -160,12 +167,14 @@ export class MembershipChanges {
 
   /** A membership change was applied here; `request` names whose it was. */
   onApplied(request: string | null): void {
+    if (request === this.#newcomer?.request) this.#newcomer = null
     const asked = request === null ? undefined : this.#asked.get(request)
     asked?.resolve()
   }
 
   /** Leadership is gone: what was asked may or may not happen. */
   abandon(error: Error): void {
+    this.#newcomer = null
     this.#steady.clear()
     for (const { reject } of this.#asked.values()) reject(error)
   }
@@ -218,6 +227,7 @@ export class MembershipChanges {
     if (raw.proposeConfChange(change) === 'dropped') {
       throw new RaftwayError('NOT_LEADER', 'this node does not lead, or is handing leadership over')
     }
+    if (address !== null) this.#newcomer = { request, address }
     this.#isBusy = true
     this.#parts.wake()
     try {

@@ -84,7 +84,7 @@ export class Node implements ControlPlane, PeerHandler {
     this.#revisions = new Waiters(clock, this.#applier.state.revision)
     this.#proposals = new Proposals({
       clock,
-      gate: { assertAdmitted: (command) => this.#members.gate.assertAdmitted(command) },
+      gate: () => this.#members.gate,
       makeId: parts.makeId,
       state: this.#applier.state,
       propose: (payloads) => this.#raw.propose(payloads) === 'ok',
@@ -356,7 +356,7 @@ export class Node implements ControlPlane, PeerHandler {
       } else {
         this.#proposals.abandon(error)
       }
-      this.#members.changes.abandon(error)
+      this.#members.abandon(error)
     }
     const leader = this.#members.address(softState.leader)?.name ?? null
     this.#parts.logger.info(
@@ -434,7 +434,7 @@ export class Node implements ControlPlane, PeerHandler {
       'the node stopped while the write was under way',
     )
     this.#proposals.abandon(uncertain)
-    this.#members.changes.abandon(uncertain)
+    this.#members.abandon(uncertain)
     this.#reads.rejectAll(error)
     this.#applied.rejectAll(error)
     this.#revisions.rejectAll(error)

@@ -28,7 +28,7 @@ export class Proposals {
   readonly #propose: (payloads: readonly Uint8Array[]) => boolean
   readonly #isClosed: () => boolean
   readonly #wake: () => void
-  readonly #gate: Pick<FeatureGate, 'assertAdmitted'>
+  readonly #gate: () => Pick<FeatureGate, 'assertAdmitted' | 'taken'>
   readonly #confirm: (revision: number) => Promise<void>
   #speculation: Speculation
   /** Taken but not yet in the core's hands, in order. */
@@ -54,7 +54,7 @@ export class Proposals {
     readonly propose: (payloads: readonly Uint8Array[]) => boolean
     readonly isClosed: () => boolean
     readonly wake: () => void
-    readonly gate: Pick<FeatureGate, 'assertAdmitted'>
+    readonly gate: () => Pick<FeatureGate, 'assertAdmitted' | 'taken'>
     readonly confirm: (revision: number) => Promise<void>
   }) {
     this.#clock = parts.clock
@@ -169,7 +169,7 @@ export class Proposals {
 
   /** Must follow the plan without a pause: what is planned next is planned on top of it. */
   #carryOut(request: WriteRequest, { command, predicted, unchanged }: Plan): Promise<WriteAnswer> {
-    if (command !== null) this.#gate.assertAdmitted(command)
+    if (command !== null) this.#gate().assertAdmitted(command)
     if (request.dryRun) return Promise.resolve({ ...predicted, unchanged })
     if (command === null) return this.#withoutEntry({ ...predicted, unchanged })
     const payload = encodeCommand(command)
@@ -180,6 +180,7 @@ export class Proposals {
     this.#bytes += payload.length
     this.#inFlight.set(command.key, (this.#inFlight.get(command.key) ?? 0) + payload.length)
     this.#speculation.taken(command)
+    this.#gate().taken(command)
     this.#gathered.push({ command, payload })
     this.#wake()
     return this.#settlement(command.key)

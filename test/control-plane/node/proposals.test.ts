@@ -31,7 +31,7 @@ function setUp(): {
     propose: (batch) => payloads.push(...batch) > 0,
     isClosed: () => false,
     wake: () => {},
-    gate: { assertAdmitted: () => {} },
+    gate: () => ({ assertAdmitted: () => {}, taken: () => {} }),
     confirm: (revision) =>
       new Promise((resolve, reject) => {
         asked.push({ revision, resolve, reject })

@@ -7,6 +7,7 @@ import type { Command, WriteRequest } from '../../../control-plane/ports.ts'
 import { makeEntry } from '../../../control-plane/raft/entry.ts'
 import { OWN_RELEASE, type Release } from '../../../shared/features.ts'
 import { eventually, foundCluster, leaderOf, putApi, TestNode } from './cluster.ts'
+import { HeldDisk } from './held-disk.ts'
 
 const NOW: Release = OWN_RELEASE
 const LATER: Release = { version: '99.0.0', featureLevel: NOW.featureLevel + 1 }
@@ -34,8 +35,18 @@ async function found(count: number, release: Release): Promise<void> {
   for (const one of cluster.nodes) await restart(one, release)
 }
 
+/** The disks of the nodes that were started last, by name. */
+const disks = new Map<string, HeldDisk>()
+
 async function start(folder: string, release: Release, port = 0): Promise<TestNode> {
-  const prepared = await TestNode.prepare(dir, folder, port, folder, { release })
+  const prepared = await TestNode.prepare(dir, folder, port, folder, {
+    release,
+    wrap(disk) {
+      const held = new HeldDisk(disk)
+      disks.set(folder, held)
+      return held
+    },
+  })
   const one = TestNode.begin(prepared, [], [], { levelOfCommand })
   running.push(one)
   return one
@@ -154,6 +165,52 @@ test('a node that knows less than the log has used is not taken in', async () =>
   await older.transport.close()
   await older.store.close()
 })
+
+/** A leader of the later release that writes nothing to its disk, and a node of the present one that would join it. */
+async function withOlderNewcomer(
+  check: (parts: {
+    readonly leader: TestNode
+    readonly disk: HeldDisk
+    readonly join: () => Promise<unknown>
+  }) => Promise<void>,
+): Promise<void> {
+  await found(1, LATER)
+  await write(putApi('before'))
+  const leader = running[0]!
+  const disk = disks.get(leader.name)!
+  const older = await TestNode.prepare(dir, 'n2', 0, 'n2', { release: NOW })
+  const from = { ...older.self, clusterId: null }
+  disk.hold()
+  const join = () => leader.node.onCall(from, { type: 'join', body: older.self })
+  try {
+    await check({ leader, disk, join })
+  } finally {
+    disk.release()
+    await older.transport.close()
+    await older.store.close()
+  }
+}
+
+test('what a newcomer does not know is not written while its admission is on its way', () =>
+  withOlderNewcomer(async ({ leader, disk, join }) => {
+    const joined = join()
+    await eventually('the admission is being written', () => disk.waiting > 0)
+    expect(leader.node.status().members).toHaveLength(1)
+    expect(await whoIsBehind()).toEqual(['n2'])
+    disk.release()
+    expect(await joined).toMatchObject({ members: [{ name: 'n1' }, { name: 'n2' }] })
+    expect(await whoIsBehind()).toEqual(['n2'])
+  }))
+
+test('nobody is taken in who does not know what is on its way into the log', () =>
+  withOlderNewcomer(async ({ leader, disk, join }) => {
+    const written = leader.node.write(putApi('fancy', { message: NEW }))
+    await eventually('the write is being written', () => disk.waiting > 0)
+    await expect(join()).rejects.toMatchObject({ code: 'VERSION_TOO_OLD' })
+    disk.release()
+    expect(await written).toMatchObject({ revision: 2 })
+    expect(leader.node.status().members).toHaveLength(1)
+  }))
 
 test('an entry of a later version stops the node, and stays for the program that knows it', async () => {
   await found(1, NOW)

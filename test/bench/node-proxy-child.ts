@@ -1,12 +1,14 @@
-// The usual way to write a proxy in Node, for the proxy bench: node:http in front, undici's pool behind. Arguments: the port
-// to listen on, and the url of the target.
-import { createServer } from 'node:http'
+// The usual way to write a proxy in Node, for the proxy bench: node:http and node:https in front, undici's pool behind.
+// Arguments: the ports to listen on, without and with TLS, and the url of the target. The pair lies in cert.pem and key.pem.
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { Pool } from 'undici'
 
-const [port = '0', url = ''] = process.argv.slice(2)
+const [port = '0', tlsPort = '0', url = ''] = process.argv.slice(2)
 const pool = new Pool(url, { connections: 256, pipelining: 1 })
 
-createServer((request, response) => {
+function pass(request: IncomingMessage, response: ServerResponse): void {
   const { connection: _, host: __, 'transfer-encoding': ___, ...headers } = request.headers
   const hasBody = request.method === 'POST'
   pool.stream(
@@ -25,4 +27,8 @@ createServer((request, response) => {
       if (error !== null) response.destroy()
     },
   )
-}).listen(Number(port), '127.0.0.1')
+}
+
+createServer(pass).listen(Number(port), '127.0.0.1')
+const pair = { cert: readFileSync('cert.pem'), key: readFileSync('key.pem') }
+createSecureServer(pair, pass).listen(Number(tlsPort), '127.0.0.1')

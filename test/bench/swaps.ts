@@ -3,11 +3,11 @@
 // 10,000 changes are made one after another as fast as the node takes them, and then without changes again: the last
 // against the first says what they left behind. Nodes, gateway, load and target share the machine's cores, so the
 // middle figure says what everything together costs, the processor time a request what the gateway does.
-import { readFileSync } from 'node:fs'
 import { call, Fleet, until } from '../processes/processes.ts'
 import { cpuMsOf } from './cluster/load.ts'
 import { printFigure } from './figures.ts'
 import { BareTarget, openLoad, type OpenLoad } from './gateway/load.ts'
+import { residentMb } from './gateway/observed.ts'
 
 const CHANGES = 10_000
 const WRITERS = 16
@@ -106,10 +106,4 @@ function report(phases: {
     after: after.residentMb,
     ratio: after.residentMb / before.residentMb,
   })
-}
-
-/** What a process holds in memory. MB. */
-function residentMb(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024
 }

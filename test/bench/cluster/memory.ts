@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Fleet } from '../../processes/processes.ts'
 import { percentile, printFigure } from '../figures.ts'
+import { residentMb } from '../gateway/observed.ts'
 import { RAFTWAY_PUTS, raftwayClient } from './raftway.ts'
 
 const FEW = 100
@@ -33,10 +33,4 @@ export async function measureMemory(fleet: Fleet): Promise<void> {
     ratio: percentile(ratios, 0.5),
     'worst ratio': Math.max(...ratios),
   })
-}
-
-/** What a process holds in memory. MB. */
-function residentMb(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN) / 1024
 }

@@ -2,12 +2,12 @@
 // process of the bench, on the other.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort, until } from '../../processes/processes.ts'
+import { cpuUsOf } from './observed.ts'
 
 const RAFTWAY = join(import.meta.dirname, '../../../bin/raftway.js')
 const BODY = `${'x'.repeat(96)}END\n`
@@ -90,14 +90,9 @@ export class BenchGateway {
     return new BenchGateway({ child, dir, port, statusUrl })
   }
 
-  /** Processor time that its threads have used, in microseconds. `stat` would count it in steps of 10 ms. */
+  /** Processor time that it has used, in microseconds. */
   cpuUs(): number {
-    const tasks = `/proc/${this.#child.pid}/task`
-    const ns = readdirSync(tasks).map((task) => {
-      const [used] = readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ', 1)
-      return Number(used)
-    })
-    return ns.reduce((sum, one) => sum + one, 0) / 1_000
+    return cpuUsOf(this.#child.pid ?? 0)
   }
 
   async close(): Promise<void> {

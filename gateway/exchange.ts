@@ -51,7 +51,10 @@ export type Exchange = {
   readonly wantsUpgrade: boolean
   /** One header by lower-case name; several of the same name joined by `, `. Like `fields`. */
   header(name: string): string | undefined
-  /** Names who hears what becomes of the exchange. Once, in the tick in which the exchange was handed over. */
+  /**
+   * Names who hears what becomes of the exchange, in the tick in which the exchange was handed over. Before `startBody`
+   * another one may take over.
+   */
   attach(handler: ExchangeHandler): void
   /** Lets the request body flow to the handler. At most once. */
   startBody(): void

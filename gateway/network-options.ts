@@ -1,7 +1,7 @@
 import type { Issue } from '../shared/errors.ts'
 import { HOST_CHARS_MAX, STREAM_PORT_RANGES_MAX, TRUSTED_NETWORKS_MAX } from '../shared/limits.ts'
 import { CLIENT_FIELDS, type ClientField } from './addresses/forwarded.ts'
-import { isNetwork, Networks } from './addresses/networks.ts'
+import { isNetwork, Networks } from '../shared/addresses/networks.ts'
 import {
   PROXY_PROTOCOLS,
   type ProxyProtocol,

@@ -15,8 +15,8 @@ export type Reply = {
   readonly message?: string
 }
 
-/** What a stage gives: a reply ends the request, `undefined` lets it pass. */
-export type StageResult = Reply | undefined
+/** What a stage gives: a reply ends the request, `undefined` lets it pass. A promise only when it really waits. */
+export type StageResult = Reply | undefined | Promise<Reply | undefined>
 
 /** The reply for a code, in the form that clients rely on: `{"error":{"code","message"}}`. */
 export function errorReply(code: ErrorCode, message: string): Reply {

@@ -2,8 +2,11 @@ import type { ErrorCode } from '../shared/errors.ts'
 import type { CompiledRoute, CompiledUpstream } from '../shared/routing/types.ts'
 import type { Random } from '../shared/random.ts'
 import type { CurrentTable } from './config/current-table.ts'
+import type { Entitlements } from './consumers/consumer.ts'
+import type { Identity } from './consumers/identity.ts'
 import type { Exchange } from './exchange.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
+import type { Access } from './plugins/access.ts'
 import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
 import type { Certificates } from './tls/certificates.ts'
@@ -15,6 +18,7 @@ import type { LiveUpstreams } from './upstream/live-upstreams.ts'
 /** What lives as long as a worker and is shared by its requests. */
 export type PipelineParts = {
   readonly current: CurrentTable
+  readonly access: Access
   readonly upstreams: LiveUpstreams
   readonly tunnels: Tunnels
   readonly metrics: WorkerMetrics
@@ -53,6 +57,18 @@ export class RequestContext {
   upstream: CompiledUpstream | null = null
   /** Who gets a copy of this request; null for nearly all. */
   mirrorUpstream: CompiledUpstream | null = null
+  /** Who is asking; null: nobody was asked for, or nobody is known. */
+  identity: Identity | null = null
+  /** What they are entitled to; null without an identity. */
+  entitlements: Entitlements | null = null
+  /** Lower-case names of fields of the client that the target does not get; null for none. */
+  dropped: readonly string[] | null = null
+  /** Field lines that the target gets beside those of the client. */
+  added = ''
+  /** In place of the client's query; null: as it came. */
+  query: string | null = null
+  /** Field lines that the client gets beside those of the answer, whoever gives it. */
+  answerLines = ''
   /** Set by `rewriteStage`. */
   targetPath = ''
   lines = ''

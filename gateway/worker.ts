@@ -6,6 +6,7 @@ import { Random } from '../shared/random.ts'
 import { CurrentTable } from './config/current-table.ts'
 import { linesOf } from './config/last-good-format.ts'
 import { TableAdopter } from './config/table-adopter.ts'
+import { Consumers } from './consumers/consumers.ts'
 import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
 import { httpDate } from './http-date.ts'
@@ -13,6 +14,7 @@ import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { trustedProxiesOf } from './network-options.ts'
+import { Access } from './plugins/access.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
@@ -34,11 +36,8 @@ type Optional = {
   readonly acceptor: (metrics: WorkerMetrics) => TlsAcceptor | null
 }
 
-/** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
-function runWorker(
-  tell: (message: FromWorker) => void,
-  optional: Optional,
-): (message: ToWorker) => void {
+/** What a worker thread is made of. */
+function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const { index, metrics: memory, records: settings, network } = start
   const deadlines = new Deadlines(now)
   const connections = new Connections(deadlines)
@@ -47,13 +46,15 @@ function runWorker(
   const current = new CurrentTable()
   const tunnels = new Tunnels(current, deadlines)
   const adopter = new TableAdopter(current, upstreams)
+  const consumers = new Consumers()
+  const access = new Access({ consumers, current, epochMs })
   const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const tracer = optional.tracer(metrics)
   const tls = optional.acceptor(metrics)
-  const live = { current, upstreams, tunnels, metrics, records, tracer, tls, requestIds, random }
-  const pipeline = new Pipeline({ ...live, now, after, httpDate })
+  const live = { current, access, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
+  const pipeline = new Pipeline({ ...live, random, now, after, httpDate })
   const listeners = listenersOf(tls, {
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
@@ -62,51 +63,65 @@ function runWorker(
     trusted: trustedProxiesOf(network),
     proxyProtocol: network.proxyProtocol,
   })
-
   const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
+  return { ...live, adopter, consumers, connections, listeners, streams }
+}
 
-  function change(message: Extract<ToWorker, { type: 'change' }>): void {
-    const puts =
-      message.puts instanceof Uint8Array ? linesOf(new Uint8Array(message.puts)) : message.puts
-    const unusable = tls?.certificates.adopt(puts, message.deletes) ?? []
-    const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable]
-    metrics.configChanged(now(), current)
-    streams.adopt()
-    if (!message.isPartial) streams.applied(message.to, quarantined)
-  }
+type Parts = ReturnType<typeof makeWorker>
 
-  async function drain(quietMs: number): Promise<void> {
-    tunnels.drain()
-    await Promise.all([drainListeners(listeners, quietMs), streams.drain()])
-    upstreams.close()
-    await connections.close()
-    records?.flush()
-    await tracer?.close()
-    tell({ type: 'drained' })
-  }
-
+/** One worker thread: its listener, its table, its connections. Told what to do by the supervisor. */
+function runWorker(
+  tell: (message: FromWorker) => void,
+  optional: Optional,
+): (message: ToWorker) => void {
+  const parts = makeWorker(tell, optional)
   return (message) => {
     switch (message.type) {
       case 'change':
-        change(message)
+        change(parts, message)
         return
       case 'listen':
         // Both hear their own failures, or end the thread, which the supervisor hears.
-        void listen({ ...listeners, streams }, message, tell)
+        void listen({ ...parts.listeners, streams: parts.streams }, message, tell)
         return
       case 'records-taken':
-        records?.taken(message.chars)
+        parts.records?.taken(message.chars)
         return
       case 'drain':
-        void drain(message.quietMs)
+        void drain(parts, message.quietMs).then(() => tell({ type: 'drained' }))
         return
       case 'report-targets':
-        tell(answerTo(message, upstreams, now()))
+        tell(answerTo(message, parts.upstreams, now()))
         return
       default:
         unreachable(message)
     }
   }
+}
+
+function change(parts: Parts, message: Extract<ToWorker, { type: 'change' }>): void {
+  const { adopter, consumers, current, metrics, streams, tls } = parts
+  const puts = textsOf(message)
+  consumers.adopt(puts, message.deletes)
+  const unusable = tls?.certificates.adopt(puts, message.deletes) ?? []
+  const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable]
+  metrics.configChanged(now(), current)
+  streams.adopt()
+  if (!message.isPartial) streams.applied(message.to, quarantined)
+}
+
+async function drain(parts: Parts, quietMs: number): Promise<void> {
+  const { connections, listeners, records, streams, tracer, tunnels, upstreams } = parts
+  tunnels.drain()
+  await Promise.all([drainListeners(listeners, quietMs), streams.drain()])
+  upstreams.close()
+  await connections.close()
+  records?.flush()
+  await tracer?.close()
+}
+
+function textsOf({ puts }: Extract<ToWorker, { type: 'change' }>): readonly string[] {
+  return puts instanceof Uint8Array ? linesOf(new Uint8Array(puts)) : puts
 }
 
 type Listeners = { readonly http: Http1Listener; readonly https: Http1Listener | null }
@@ -166,12 +181,16 @@ function recordBatch(
   return new RecordBatch({
     settings,
     random,
-    epochMs: () => Date.now(),
+    epochMs,
     send: (lines, records) => tell({ type: 'records', lines, records }),
     later: (ms, run) => void setTimeout(run, ms),
     onRecorded: () => metrics.recorded(),
     onDropped: () => metrics.recordDropped(),
   })
+}
+
+function epochMs(): number {
+  return Date.now()
 }
 
 function now(): number {

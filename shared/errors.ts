@@ -1,3 +1,5 @@
+import { ACCESS_ERRORS, TRAFFIC_ERRORS } from './traffic-errors.ts'
+
 /** What a caller may rely on about an error. Source of ERRORS.md: a test compares. */
 export type ErrorSpec = {
   /** Status the HTTP edge answers with. */
@@ -237,98 +239,8 @@ export const ERROR_CODES = {
     retry: 'same',
     title: 'Something went wrong in Raftway',
   },
-  // Traffic
-  NOT_FOUND: {
-    status: 404,
-    blame: 'client',
-    retry: 'never',
-    title: 'No route matches the request',
-  },
-  BAD_REQUEST: { status: 400, blame: 'client', retry: 'never', title: 'The request is malformed' },
-  MISDIRECTED_REQUEST: {
-    status: 421,
-    blame: 'client',
-    retry: 'never',
-    title: 'The connection is not good for this host',
-  },
-  TARGET_LINE_TOO_LONG: {
-    status: 414,
-    blame: 'client',
-    retry: 'never',
-    title: 'The request target is too long',
-  },
-  HEAD_TOO_LARGE: {
-    status: 431,
-    blame: 'client',
-    retry: 'never',
-    title: 'The request head is too large',
-  },
-  HTTP_VERSION_NOT_SUPPORTED: {
-    status: 505,
-    blame: 'client',
-    retry: 'never',
-    title: 'The version of HTTP is not spoken',
-  },
-  TRANSFER_CODING_NOT_SUPPORTED: {
-    status: 501,
-    blame: 'client',
-    retry: 'never',
-    title: 'The transfer coding is not supported',
-  },
-  REQUEST_TIMEOUT: {
-    status: 408,
-    blame: 'client',
-    retry: 'same',
-    title: 'The request took too long to arrive',
-  },
-  UPSTREAM_UNREACHABLE: {
-    status: 502,
-    blame: 'upstream',
-    retry: 'same',
-    title: 'The target cannot be reached',
-  },
-  UPSTREAM_BAD_RESPONSE: {
-    status: 502,
-    blame: 'upstream',
-    retry: 'never',
-    title: 'The target sent a malformed answer',
-  },
-  UPSTREAM_PROTOCOL: {
-    status: 502,
-    blame: 'upstream',
-    retry: 'never',
-    title: 'The target does not speak what the request needs',
-  },
-  UPSTREAM_TIMEOUT: {
-    status: 504,
-    blame: 'upstream',
-    retry: 'never',
-    title: 'The target took too long',
-  },
-  UPSTREAM_BUSY: {
-    status: 503,
-    blame: 'upstream',
-    retry: 'same',
-    title: 'Every connection to the target is busy',
-  },
-  UPSTREAM_OPEN: {
-    status: 503,
-    blame: 'upstream',
-    retry: 'same',
-    title: 'Too many requests to the upstream failed',
-  },
-  UPSTREAM_UNHEALTHY: {
-    status: 503,
-    blame: 'upstream',
-    retry: 'same',
-    title: 'No target of the upstream is well',
-  },
-  NO_CONFIG: {
-    status: 503,
-    blame: 'raftway',
-    retry: 'same',
-    title: 'The gateway has no config yet',
-  },
+  ...TRAFFIC_ERRORS,
+  ...ACCESS_ERRORS,
 } as const satisfies Record<string, ErrorSpec>
 
 export type ErrorCode = keyof typeof ERROR_CODES

@@ -16,6 +16,8 @@ export const FEATURES = {
   tls: 3,
   /** Streams, and targets that speak no HTTP. */
   streams: 4,
+  /** Consumers, plans and the plugins that know them. */
+  consumers: 5,
 } as const
 
 export type Feature = keyof typeof FEATURES
@@ -25,6 +27,8 @@ export const KIND_FEATURES: Readonly<Record<Kind, Feature>> = {
   Api: 'base',
   Upstream: 'base',
   Stream: 'streams',
+  Plan: 'consumers',
+  Consumer: 'consumers',
   Secret: 'access',
   Certificate: 'tls',
   Token: 'access',

@@ -34,6 +34,29 @@ export const DEFINITION_BYTES_MAX = 1 * MIB
 
 export const DESCRIPTION_CHARS_MAX = 1_024
 
+// Consumers, plans and plugins
+
+export const ROLE_CHARS_MAX = 128
+export const ROLES_MAX = 256
+export const METADATA_MAX = 64
+export const METADATA_CHARS_MAX = 1_024
+export const PLANS_PER_CONSUMER_MAX = 32
+/** Credentials of one kind that a Consumer may have. */
+export const CREDENTIALS_PER_CONSUMER_MAX = 64
+export const USERNAME_CHARS_MAX = 256
+export const SUBJECT_CHARS_MAX = 512
+export const REFERERS_MAX = 1_000
+export const NETWORKS_PER_LIST_MAX = 10_000
+export const ACCESS_RULES_MAX = 1_000
+/** Limits of one Consumer, Plan or route. */
+export const LIMITS_PER_OWNER_MAX = 32
+export const LIMIT_MAX = 1_000_000_000
+export const LIMIT_WINDOW_MS_MAX = 31 * 24 * 3_600_000
+/** API keys that a plugin remembers to have found lately; all are forgotten when there are more. */
+export const KNOWN_KEYS_MAX = 10_000
+/** An API key that is longer is refused unread. */
+export const API_KEY_CHARS_MAX = 512
+
 // Access and secrets
 
 /** Nodes or gateways that may enrol with one counted token: its definition names all of them. */

@@ -20,6 +20,32 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     { head: 'SNI', cell: ({ spec }) => few(listAt(spec, 'sni').map(String)) || 'any' },
     { head: 'UPSTREAM', cell: ({ spec }) => upstreamsOf(spec) },
   ],
+  Plan: [
+    {
+      head: 'APIS',
+      cell: ({ spec }) => few(listAt(spec, 'access').map((rule) => textAt(rule, 'api'))) || 'all',
+    },
+    {
+      head: 'LIMITS',
+      cell: ({ spec }) => few(listAt(spec, 'limits').map((limit) => textAt(limit, 'name'))),
+    },
+    { head: 'PRIORITY', cell: ({ spec }) => numberAt(spec, 'priority') || '0' },
+    { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },
+  ],
+  Consumer: [
+    {
+      head: 'STATE',
+      cell: ({ spec }) => (memberAt(spec, 'enabled') === false ? 'disabled' : 'enabled'),
+    },
+    { head: 'PLANS', cell: ({ spec }) => few(listAt(spec, 'plans').map(String)) },
+    { head: 'ROLES', cell: ({ spec }) => few(listAt(spec, 'roles').map(String)) },
+    {
+      head: 'KEYS',
+      cell: ({ spec }) =>
+        few(listAt(memberAt(spec, 'credentials'), 'keys').map((key) => textAt(key, 'name'))),
+    },
+    { head: 'EXPIRES', cell: ({ spec }) => textAt(spec, 'expiresAt') || 'never' },
+  ],
   Secret: [
     { head: 'FINGERPRINT', cell: ({ spec }) => textAt(memberAt(spec, 'value'), 'redacted') },
     { head: 'DESCRIPTION', cell: ({ spec }) => textAt(spec, 'description') },

@@ -1,6 +1,6 @@
 import { FORWARDED_HOPS_MAX } from '../../shared/limits.ts'
-import { formatAddress, parseAddress } from './ip-address.ts'
-import type { Networks } from './networks.ts'
+import { formatAddress, parseAddress } from '../../shared/addresses/ip-address.ts'
+import type { Networks } from '../../shared/addresses/networks.ts'
 
 /** Fields by which proxies say whose request they pass on. */
 export const CLIENT_FIELDS = ['x-forwarded-for', 'forwarded'] as const

@@ -74,7 +74,6 @@ export class Http1Exchange implements Exchange {
   }
 
   attach(handler: ExchangeHandler): void {
-    assert(this.#handler === null, 'an exchange has one handler')
     this.#handler = handler
   }
 

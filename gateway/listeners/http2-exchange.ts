@@ -85,7 +85,6 @@ export class Http2Exchange implements Exchange {
   }
 
   attach(handler: ExchangeHandler): void {
-    assert(this.#handler === null, 'an exchange has one handler')
     this.#handler = handler
   }
 

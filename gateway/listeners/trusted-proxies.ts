@@ -1,5 +1,5 @@
 import { clientBehind, saysHttps, type ClientField } from '../addresses/forwarded.ts'
-import type { Networks } from '../addresses/networks.ts'
+import type { Networks } from '../../shared/addresses/networks.ts'
 import type { TlsFacts } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
 

@@ -1,5 +1,5 @@
 import { PROXY_HEADER_BYTES_MAX, PROXY_LINE_BYTES_MAX } from '../../shared/limits.ts'
-import { formatAddress, narrowed, parseAddress } from '../addresses/ip-address.ts'
+import { formatAddress, narrowed, parseAddress } from '../../shared/addresses/ip-address.ts'
 import { HEAD_BYTES_V2, SIGNATURE, type Endpoint, type ProxyEndpoints } from './proxy-header.ts'
 
 /** What the first bytes of a connection come to. */

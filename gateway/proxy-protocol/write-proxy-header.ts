@@ -1,5 +1,10 @@
 import { assert } from '../../shared/assert.ts'
-import { formatAddress, parseAddress, widened, type IpAddress } from '../addresses/ip-address.ts'
+import {
+  formatAddress,
+  parseAddress,
+  widened,
+  type IpAddress,
+} from '../../shared/addresses/ip-address.ts'
 import {
   HEAD_BYTES_V2,
   SIGNATURE,

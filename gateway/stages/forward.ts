@@ -108,7 +108,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#stopWaiting()
     this.#phase = 'answering'
     this.#context.status = status
-    let lines = rewriteResponse(fields, parts.httpDate)
+    let lines = rewriteResponse(fields, parts.httpDate) + this.#context.answerLines
     const { sticky } = this.#compiled
     if (sticky !== null && this.#target !== null) {
       lines += targetLine(sticky, this.#target, exchange)

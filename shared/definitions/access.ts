@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { DESCRIPTION_CHARS_MAX, HOST_CHARS_MAX, TOKEN_USES_MAX } from '../limits.ts'
-import { nameSchema } from './common.ts'
+import { momentSchema, nameSchema } from './common.ts'
 
 /**
  * What a token may do. admin: everything. editor: read, and write what is no access definition. viewer: read. gateway:
@@ -36,8 +36,7 @@ export const tokenSpecSchema = z
       .regex(/^[A-Za-z0-9_-]{4}$/, 'must be 4 characters')
       .optional()
       .describe('The end of the secret, by which people recognise a token.'),
-    expiresAt: z.iso
-      .datetime({ error: 'must be a time in UTC, such as 2030-01-31T12:00:00Z' })
+    expiresAt: momentSchema
       .optional()
       .describe('From then on the token is refused. Omitted: it does not expire.'),
     kinds: z

@@ -2,13 +2,13 @@ import { z } from 'zod'
 import {
   BODY_BYTES_BOUND_MAX,
   HOSTS_PER_API_MAX,
-  METHODS_PER_ROUTE_MAX,
   PATH_CHARS_MAX,
   PREDICATES_PER_ROUTE_MAX,
   PRIORITY_MAX,
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
-import { hostSchema, millisecondsSchema, nameSchema, pluginsSchema } from './common.ts'
+import { apiPluginsSchema, routePluginsSchema } from '../plugins/schema.ts'
+import { hostSchema, methodsSchema, millisecondsSchema, nameSchema } from './common.ts'
 import { headerNameSchema } from './key-source.ts'
 import { patternSchema } from './pattern.ts'
 import { mirrorSchema, splitSchema } from './split.ts'
@@ -43,16 +43,7 @@ const routeSchema = z
           'text that begins so. exact: the whole path. template: {name} is one segment, {name*} the rest. regex: anywhere ' +
           'unless anchored.',
       ),
-    methods: z
-      .array(
-        z
-          .string()
-          .regex(/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/, 'must be a method in upper case, such as GET'),
-      )
-      .min(1)
-      .max(METHODS_PER_ROUTE_MAX)
-      .optional()
-      .describe('Omitted: every method.'),
+    methods: methodsSchema.optional().describe('Omitted: every method.'),
     headers: z
       .record(headerNameSchema, patternSchema)
       .refine((headers) => Object.keys(headers).length <= PREDICATES_PER_ROUTE_MAX, {
@@ -106,7 +97,7 @@ const routeSchema = z
       })
       .optional()
       .describe('For this route, in place of those of its upstream.'),
-    plugins: pluginsSchema
+    plugins: routePluginsSchema
       .optional()
       .describe('For this route: by name, in place of the Api’s own; false switches one off.'),
   })
@@ -135,7 +126,7 @@ export const apiSpecSchema = z.strictObject({
   records: recordsSchema
     .optional()
     .describe('Which requests are recorded. Omitted: what the options of each gateway say.'),
-  plugins: pluginsSchema.optional().describe('By plugin name; a route may override.'),
+  plugins: apiPluginsSchema.optional().describe('By plugin name; a route may override.'),
 })
 
 export type ApiSpec = z.infer<typeof apiSpecSchema>

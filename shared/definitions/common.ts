@@ -1,9 +1,13 @@
 import { z } from 'zod'
+import { isNetwork } from '../addresses/networks.ts'
 import {
   HOST_CHARS_MAX,
   LABEL_CHARS_MAX,
   LABELS_MAX,
+  METHODS_PER_ROUTE_MAX,
   NAME_CHARS_MAX,
+  NETWORKS_PER_LIST_MAX,
+  ROLE_CHARS_MAX,
   TIMEOUT_MS_MAX,
 } from '../limits.ts'
 
@@ -44,5 +48,33 @@ export const labelsSchema = z
 
 export const millisecondsSchema = z.int().min(1).max(TIMEOUT_MS_MAX)
 
-/** Plugins by name; each plugin's own options are checked against the catalogue of plugins. */
-export const pluginsSchema = z.record(z.string(), z.unknown())
+export const methodsSchema = z
+  .array(
+    z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Z-]{1,32}$/, 'must be a method in upper case, such as GET'),
+  )
+  .min(1)
+  .max(METHODS_PER_ROUTE_MAX)
+
+/** A moment in UTC. */
+export const momentSchema = z.iso.datetime({
+  error: 'must be a time in UTC, such as 2030-01-31T12:00:00Z',
+})
+
+/** What a caller is, for those who ask for it. */
+export const roleSchema = z
+  .string()
+  .max(ROLE_CHARS_MAX)
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?$/, 'must be letters, digits and . _ : / -')
+
+/** Addresses, and networks in CIDR notation. */
+export const networksSchema = z
+  .array(
+    z
+      .string()
+      .max(64)
+      .refine(isNetwork, 'must be an address, or a network such as 10.0.0.0/8 or 2001:db8::/32'),
+  )
+  .min(1)
+  .max(NETWORKS_PER_LIST_MAX)

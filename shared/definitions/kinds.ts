@@ -8,6 +8,8 @@ import {
 } from './access.ts'
 import { apiSpecSchema, type ApiSpec } from './api.ts'
 import { certificateSpecSchema, type CertificateSpec } from './certificate.ts'
+import { consumerSpecSchema, type ConsumerSpec } from './consumer.ts'
+import { planSpecSchema, type PlanSpec } from './plan.ts'
 import { secretSpecSchema, type SecretPath, type SecretSpec } from './secret.ts'
 import { streamSpecSchema, type StreamSpec } from './stream.ts'
 import { upstreamSpecSchema, type UpstreamSpec } from './upstream.ts'
@@ -46,6 +48,17 @@ export const KINDS = {
     plural: 'streams',
     specSchema: streamSpecSchema,
     summary: 'A TCP port, or TLS names on it, whose connections are passed on as they are.',
+  },
+  Plan: {
+    plural: 'plans',
+    specSchema: planSpecSchema,
+    summary: 'What the Consumers who have it may do, and how often.',
+  },
+  Consumer: {
+    plural: 'consumers',
+    specSchema: consumerSpecSchema,
+    summary: 'Somebody who calls Apis, and how to know them.',
+    secrets: [['credentials', 'hmac', '*', 'secret']],
   },
   Secret: {
     plural: 'secrets',
@@ -90,6 +103,8 @@ export type DefinitionInput =
   | Named<'Api', ApiSpec>
   | Named<'Upstream', UpstreamSpec>
   | Named<'Stream', StreamSpec>
+  | Named<'Plan', PlanSpec>
+  | Named<'Consumer', ConsumerSpec>
   | Named<'Secret', SecretSpec>
   | Named<'Certificate', CertificateSpec>
   | Named<'Token', TokenSpec>

@@ -3,7 +3,7 @@ import { adoptStreams, streamsUsing } from './apply-streams.ts'
 import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
 import { compileApi, type ApiDefinition, type UpstreamDefinition } from './compile-api.ts'
 import { apiOf, pendingOf, TableDraft, usersOf, type Pending, type RoutingTable } from './draft.ts'
-import type { DefinitionChange, Quarantined, RoutingChange } from './types.ts'
+import type { Definition, DefinitionChange, Quarantined, RoutingChange } from './types.ts'
 
 export type Adopted = {
   readonly table: RoutingTable
@@ -29,7 +29,7 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
     if (waitsForOthers && !work.has(key)) work.set(key, change)
   }
   // An Upstream comes before the Apis that need it, and goes after them.
-  for (const phase of ['put Upstream', 'Api', 'Stream', 'delete Upstream'] as const) {
+  for (const phase of ['Plan', 'put Upstream', 'Api', 'Stream', 'delete Upstream'] as const) {
     if (phase === 'Stream') adoptStreams(draft, work)
     for (const [key, change] of work) {
       if (isOneByOne(change) && phaseOf(change) === phase) {
@@ -46,15 +46,19 @@ export function adoptChanges(table: RoutingTable, changes: readonly DefinitionCh
   }
 }
 
-function phaseOf(change: RoutingChange): 'put Upstream' | 'Api' | 'Stream' | 'delete Upstream' {
+type Phase = 'Plan' | 'put Upstream' | 'Api' | 'Stream' | 'delete Upstream'
+
+function phaseOf(change: RoutingChange): Phase {
   const kind = change.op === 'put' ? change.definition.kind : change.kind
   return kind === 'Upstream' ? `${change.op} Upstream` : kind
 }
 
+type PlanDefinition = Extract<Definition, { kind: 'Plan' }>
+
 /** Streams are carried out together. */
 type OneByOne =
-  | { readonly op: 'put'; readonly definition: ApiDefinition | UpstreamDefinition }
-  | { readonly op: 'delete'; readonly kind: 'Api' | 'Upstream'; readonly name: string }
+  | { readonly op: 'put'; readonly definition: ApiDefinition | UpstreamDefinition | PlanDefinition }
+  | { readonly op: 'delete'; readonly kind: 'Api' | 'Upstream' | 'Plan'; readonly name: string }
 
 function isOneByOne(change: RoutingChange): change is OneByOne {
   return phaseOf(change) !== 'Stream'
@@ -68,6 +72,10 @@ function adoptOne(draft: TableDraft, key: string, change: OneByOne): Pending | n
       draft.replaceApi(change.name, null)
       return null
     }
+    if (change.kind === 'Plan') {
+      draft.replacePlan(change.name, null)
+      return null
+    }
     const [user] = usersOf(table, change.name).map((name) => `Api "${name}"`)
     const [stream] = streamsUsing(table, change.name).map(({ name }) => `Stream "${name}"`)
     const needing = user ?? stream
@@ -79,6 +87,10 @@ function adoptOne(draft: TableDraft, key: string, change: OneByOne): Pending | n
     return null
   }
   const { definition } = change
+  if (definition.kind === 'Plan') {
+    draft.replacePlan(definition.name, definition.spec)
+    return null
+  }
   if (definition.kind === 'Upstream') {
     draft.replaceUpstream(key, compileNamedUpstream(definition, table))
     return null

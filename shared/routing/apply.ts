@@ -60,6 +60,10 @@ export function* applyInSteps(
       streams.push(name)
       continue
     }
+    if (definition.kind === 'Plan') {
+      draft.replacePlan(definition.name, definition.spec)
+      continue
+    }
     if (definition.kind === 'Upstream') {
       draft.replaceUpstream(key, compileNamedUpstream(definition, table))
       continue
@@ -84,6 +88,7 @@ function takeAway(
 ): void {
   if (kind === 'Api') draft.replaceApi(name, null)
   else if (kind === 'Stream') draft.replaceStream(name, null)
+  else if (kind === 'Plan') draft.replacePlan(name, null)
   else draft.replaceUpstream(key, null)
 }
 
@@ -107,7 +112,7 @@ export function lastOfEach(
 /** Tokens and the like say nothing about requests. */
 function isRouting(change: DefinitionChange): change is RoutingChange {
   const { kind } = change.op === 'put' ? change.definition : change
-  return kind === 'Api' || kind === 'Upstream' || kind === 'Stream'
+  return kind === 'Api' || kind === 'Upstream' || kind === 'Stream' || kind === 'Plan'
 }
 
 /** The key of the definition that a change is about. */

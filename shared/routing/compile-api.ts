@@ -2,7 +2,8 @@ import type { ApiSpec, RouteSpec } from '../definitions/api.ts'
 import type { UpstreamSpec } from '../definitions/upstream.ts'
 import type { Definition } from '../definitions/kinds.ts'
 import { definitionKey } from '../changes.ts'
-import { checkPlugins } from './compile-plugins.ts'
+import type { PluginSet } from '../plugins/schema.ts'
+import { checkPlugins, pluginsOfApi, pluginsOfRoute } from './compile-plugins.ts'
 import { compileRoute } from './compile-route.ts'
 import type { Report } from './report.ts'
 import { ANY_HOST, parseHost, type HostPattern } from './hosts.ts'
@@ -17,6 +18,8 @@ export type UpstreamDefinition = Extract<Definition, { kind: 'Upstream' }>
 /** An Api taken apart. Whether its references lead anywhere, and its routes can be reached, is not decided here. */
 export type CompiledApi = {
   readonly definition: ApiDefinition
+  /** For routes that have none of their own. */
+  readonly plugins: PluginSet | null
   /** Those that compile, by place. All of them once the Api is part of a table. */
   readonly routes: readonly RouteEntry[]
   /** Written inline in the Api or its routes. */
@@ -53,15 +56,20 @@ export function compileApi(
   }
   checkPlugins(spec.plugins, report)
   checkHosts(spec, report)
+  const plugins = pluginsOfApi(
+    spec,
+    before === undefined ? undefined : { plugins: before.plugins, spec: before.definition.spec },
+  )
   // By `map`, because an array that grows by `push` keeps room for 17.
   const compiled = spec.routes.map((route, at) => {
-    const own = reused(definition, at, before) ?? compileRouteOf(definition, at, report)
+    const place = { definition, at, plugins: routePlugins(route, at, plugins, before) }
+    const own = reused(place, before) ?? compileRouteOf(place, report)
     if (route.plugins !== undefined) checkPlugins(route.plugins, within(report, at))
     return own
   })
   const routes = compiled.every(isThere) ? compiled : compiled.filter(isThere)
   const upstreams = inlineUpstreams(definition, before)
-  return { api: { definition, routes, upstreams, references: namesIn(spec) }, issues }
+  return { api: { definition, plugins, routes, upstreams, references: namesIn(spec) }, issues }
 }
 
 function isThere(route: RouteEntry | null): route is RouteEntry {
@@ -104,9 +112,29 @@ function checkHosts({ hosts }: ApiSpec, report: Report): void {
 
 const ANY_HOSTS: readonly HostPattern[] = [ANY_HOST]
 
-function reused(
-  definition: ApiDefinition,
+/** A route of an Api, and what it makes of the Api's plugins. */
+type PlaceInApi = {
+  readonly definition: ApiDefinition
+  readonly at: number
+  readonly plugins: PluginSet | null
+}
+
+function routePlugins(
+  route: RouteSpec,
   at: number,
+  plugins: PluginSet | null,
+  before: CompiledApi | undefined,
+): PluginSet | null {
+  const old = before?.routes[at]
+  const spec = before?.definition.spec.routes[at]
+  if (before === undefined || old === undefined || spec === undefined) {
+    return pluginsOfRoute(route, plugins, null)
+  }
+  return pluginsOfRoute(route, plugins, { api: before.plugins, spec, plugins: old.plugins })
+}
+
+function reused(
+  { definition, at, plugins }: PlaceInApi,
   before: CompiledApi | undefined,
 ): RouteEntry | null {
   const old = before?.routes[at]
@@ -115,11 +143,15 @@ function reused(
     old.upstreamKey === upstreamKeyOf(definition, at) &&
     old.recordSample === recordSampleOf(definition, at) &&
     old.isHttpsOnly === isHttpsOnly(definition) &&
+    old.plugins === plugins &&
     sameJson(before.definition.spec.routes[at], definition.spec.routes[at])
   return isSame ? old : null
 }
 
-function compileRouteOf(definition: ApiDefinition, at: number, report: Report): RouteEntry | null {
+function compileRouteOf(
+  { definition, at, plugins }: PlaceInApi,
+  report: Report,
+): RouteEntry | null {
   const spec = definition.spec.routes[at] as RouteSpec // `at` comes from the array itself.
   const upstreamKey = upstreamKeyOf(definition, at)
   const reportHere = within(report, at)
@@ -134,6 +166,7 @@ function compileRouteOf(definition: ApiDefinition, at: number, report: Report): 
     upstreamKey: upstreamKey ?? '',
     recordSample,
     isHttpsOnly: isHttpsOnly(definition),
+    plugins,
     branchKeys:
       spec.split === undefined ? NO_NAMES : keysBelow('split.', definition.name, at, spec),
     mirrorKey:

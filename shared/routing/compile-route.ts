@@ -1,6 +1,7 @@
 import { unreachable } from '../assert.ts'
 import type { RouteSpec } from '../definitions/api.ts'
 import { METHOD_LISTS_MAX } from '../limits.ts'
+import type { PluginSet } from '../plugins/schema.ts'
 import { literalsOf } from './bytes.ts'
 import { compilePredicates } from './compile-predicates.ts'
 import { compileMirror, compileSplit } from './compile-split.ts'
@@ -26,6 +27,7 @@ export type RoutePlace = {
   readonly upstreamKey: string
   readonly recordSample: number | null
   readonly isHttpsOnly: boolean
+  readonly plugins: PluginSet | null
   /** Of the branches of its split, in order. */
   readonly branchKeys: readonly string[]
   /** Null without a mirror. */
@@ -72,6 +74,7 @@ export function compileRoute(
     mirror: spec.mirror === undefined ? null : compileMirror(spec.mirror, place.mirrorKey ?? ''),
     recordSample: place.recordSample,
     isHttpsOnly: place.isHttpsOnly,
+    plugins: place.plugins,
     rewritePath,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,

@@ -1,4 +1,5 @@
 import { definitionKey } from '../changes.ts'
+import type { PlanSpec } from '../definitions/plan.ts'
 import { hashOf } from './bytes.ts'
 import { hostsServed, type CompiledApi, type InlineUpstream } from './compile-api.ts'
 import { compileUpstream, isWatched } from './compile-upstream.ts'
@@ -7,6 +8,7 @@ import { updateHost, type HostIndex } from './host-index.ts'
 import type { HostPattern } from './hosts.ts'
 import { insertRoute, removeRoute, type PathIndex } from './path-index.ts'
 import { compareText, type RouteEntry } from './routes.ts'
+import { sameJson } from './same-json.ts'
 import type { CompiledStream } from './streams.ts'
 import type { CompiledUpstream, RoutingChange } from './types.ts'
 
@@ -38,6 +40,8 @@ export type RoutingTable = {
   readonly users: HashMap<Users>
   /** By name. */
   readonly streams: ReadonlyMap<string, CompiledStream>
+  /** By name. Another object whenever a Plan changes, and only then. */
+  readonly plans: ReadonlyMap<string, PlanSpec>
   /** By definition key. Only tables of gateways have any. */
   readonly pending: HashMap<Pending>
   /** Upstreams that requests have asked for: `upstreams` again, but faster. Starts empty with each table. */
@@ -107,6 +111,8 @@ export class TableDraft {
   readonly #table: Mutable<RoutingTable>
   /** Null until a Stream changes. */
   #streams: Map<string, CompiledStream> | null = null
+  /** Null until a Plan changes. */
+  #plans: Map<string, PlanSpec> | null = null
 
   constructor(table: RoutingTable) {
     this.#table = { ...table }
@@ -183,6 +189,19 @@ export class TableDraft {
     const key = definitionKey('Stream', name)
     this.#changedKeys.push(key)
     if (after?.inline?.isWatched === true) this.#watchedKeys.push(key)
+  }
+
+  /** Replaces a Plan; null takes it away. */
+  replacePlan(name: string, after: PlanSpec | null): void {
+    const table = this.#table
+    const before = table.plans.get(name) ?? null
+    if (after === before || (after !== null && sameJson(before, after))) return
+    // A copy for all changes of this draft: Plans are few.
+    this.#plans ??= new Map(table.plans)
+    table.plans = this.#plans
+    if (after === null) this.#plans.delete(name)
+    else this.#plans.set(name, after)
+    table.definitionCount += count(after) - count(before)
   }
 
   /** Remembers a change that could not be used; null forgets it. */

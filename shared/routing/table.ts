@@ -19,6 +19,7 @@ export const EMPTY_TABLE: RoutingTable = {
   upstreams: null,
   users: null,
   streams: new Map(),
+  plans: new Map(),
   pending: null,
   upstreamMemo: new Map(),
   hostMemo: new Map(),

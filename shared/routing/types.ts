@@ -3,6 +3,7 @@ import type { UpstreamTls } from '../definitions/upstream-tls.ts'
 import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
 import type { CheckType } from '../definitions/health.ts'
 import type { Match, RouteSpec } from '../definitions/api.ts'
+import type { PluginSet } from '../plugins/schema.ts'
 import type { Issue } from '../errors.ts'
 import type { CompiledSplit } from './split.ts'
 import type { Definition, Kind } from '../definitions/kinds.ts'
@@ -205,12 +206,14 @@ export type CompiledRoute = {
   readonly recordSample: number | null
   /** Requests without TLS are sent to https. */
   readonly isHttpsOnly: boolean
+  /** Shared by routes with the same ones, and across tables while they stay the same; null without any. */
+  readonly plugins: PluginSet | null
   /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */
   rewritePath(path: string): string
 }
 
 /** Kinds that requests and connections are routed by. */
-type RoutingKind = 'Api' | 'Upstream' | 'Stream'
+type RoutingKind = 'Api' | 'Upstream' | 'Stream' | 'Plan'
 
 /** A change of a definition of one of them. */
 export type RoutingChange =

@@ -151,6 +151,8 @@ describe('schema', () => {
       'Upstream',
       'Api',
       'Stream',
+      'Plan',
+      'Consumer',
       'Secret',
       'Certificate',
       'Token',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { clientBehind, type ClientField } from '../../../gateway/addresses/forwarded.ts'
-import { Networks } from '../../../gateway/addresses/networks.ts'
+import { Networks } from '../../../shared/addresses/networks.ts'
 import { FORWARDED_HOPS_MAX } from '../../../shared/limits.ts'
 
 const TRUSTED = new Networks(['10.0.0.0/8', '2001:db8:ffff::/48'])

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ClientField } from '../../../gateway/addresses/forwarded.ts'
-import { Networks } from '../../../gateway/addresses/networks.ts'
+import { Networks } from '../../../shared/addresses/networks.ts'
 import type { ProxyProtocol } from '../../../gateway/listeners/trusted-proxies.ts'
 import { writeProxyHeader } from '../../../gateway/proxy-protocol/write-proxy-header.ts'
 import { SLOT } from '../../../gateway/metrics/slots.ts'

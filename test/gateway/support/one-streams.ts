@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { Networks } from '../../../gateway/addresses/networks.ts'
+import { Networks } from '../../../shared/addresses/networks.ts'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'

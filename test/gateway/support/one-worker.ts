@@ -1,16 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { SealKeys } from '../../../shared/definitions/seal.ts'
 import { Random } from '../../../shared/random.ts'
-import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
+import type { DefinitionInput, Kind } from '../../../shared/definitions/kinds.ts'
 import { withRevision } from '../../../shared/definitions/parse.ts'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
+import { Consumers } from '../../../gateway/consumers/consumers.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
 import type { Exchange } from '../../../gateway/exchange.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
+import { Access } from '../../../gateway/plugins/access.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
@@ -36,7 +38,7 @@ export type OneWorker = {
   readonly connections: Connections
   readonly upstreams: LiveUpstreams
   adopt(...definitions: readonly DefinitionInput[]): void
-  remove(kind: 'Api' | 'Upstream' | 'Certificate', name: string): void
+  remove(kind: Kind, name: string): void
   stop(): Promise<void>
 }
 
@@ -59,10 +61,12 @@ export async function startImpatientWorker(
     readonly records?: RecordSettings
     readonly traces?: TraceSettings
     readonly https?: { readonly sealKeys?: SealKeys }
+    /** Clock of plugins, in milliseconds since 1970. */
+    readonly epochMs?: () => number
   },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
-  const { records: settings, traces, https: secure, ...limits } = patience
+  const { records: settings, traces, https: secure, epochMs = Date.now, ...limits } = patience
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
   const connections = new Connections(deadlines)
@@ -100,7 +104,9 @@ export async function startImpatientWorker(
   const tls =
     secure === undefined ? null : new TlsAcceptor(secure.sealKeys ?? [], randomBytes(48), metrics)
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
-  const kept = { current, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
+  const consumers = new Consumers()
+  const access = new Access({ consumers, current, epochMs })
+  const kept = { current, access, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
   const listenerParts = {
@@ -117,6 +123,7 @@ export async function startImpatientWorker(
     revision += 1
     const numbers = { revision, createdRevision: revision }
     const texts = given.map((definition) => JSON.stringify(withRevision(definition, numbers)))
+    consumers.adopt(texts, [])
     const unusable = tls?.certificates.adopt(texts, []) ?? []
     const quarantined = [...adopter.adopt(texts, []), ...unusable]
     if (quarantined.length > 0) throw new Error(JSON.stringify(quarantined))
@@ -134,6 +141,7 @@ export async function startImpatientWorker(
     upstreams,
     adopt,
     remove: (kind, name) => {
+      consumers.adopt([], [{ kind, name }])
       adopter.adopt([], [{ kind, name }])
       tls?.certificates.adopt([], [{ kind, name }])
     },

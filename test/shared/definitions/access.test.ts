@@ -109,6 +109,7 @@ test('a fingerprint tells sealed values apart', () => {
 test('kinds say which are about access, and where their secrets are', () => {
   expect(KIND_NAMES.filter(isAccessKind)).toEqual(['Token', 'Revocation'])
   expect(KIND_NAMES.filter((kind) => secretPathsOf(kind).length > 0)).toEqual([
+    'Consumer',
     'Secret',
     'Certificate',
   ])

@@ -44,7 +44,7 @@ test('a definition that uses every field is taken as it is', () => {
           priority: -5,
           rewrite: { prefix: '/v2/' },
           upstream: { targets: [{ url: 'https://[::1]:9', weight: 0 }] },
-          plugins: { anything: { goes: true } },
+          plugins: { 'key-auth': { header: 'X-Key', query: 'key' }, authentication: false },
         },
       ],
       upstream: 'cart',
@@ -92,7 +92,7 @@ test.each<[string, unknown, string[]]>([
     'nothing at all',
     {},
     [
-      'kind: must be one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation',
+      'kind: must be one of Upstream, Api, Stream, Plan, Consumer, Secret, Certificate, Token, Revocation',
       expect.stringMatching(/^name: /) as string,
     ],
   ],
@@ -100,7 +100,7 @@ test.each<[string, unknown, string[]]>([
     'an unknown kind',
     { kind: 'api', name: 'a', spec: {} },
     [
-      'kind: must be one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation; did you mean "Api"?',
+      'kind: must be one of Upstream, Api, Stream, Plan, Consumer, Secret, Certificate, Token, Revocation; did you mean "Api"?',
     ],
   ],
   [
@@ -190,8 +190,12 @@ test('bounds hold at the bound and break one beyond it', () => {
   ).toEqual([])
   expect(issuesOf(api({ routes: routes(ROUTES_PER_API_MAX + 1) }))).toHaveLength(1)
   expect(issuesOf(api({ routes: routes(1), hosts: hosts(HOSTS_PER_API_MAX + 1) }))).toHaveLength(1)
-  const large = { plugins: { x: 'y'.repeat(DEFINITION_BYTES_MAX) } }
-  expect(issuesOf(route(large))).toEqual([
+  const long = 'y'.repeat(DEFINITION_BYTES_MAX / ROUTES_PER_API_MAX / 2)
+  const large = Array.from({ length: ROUTES_PER_API_MAX }, (_, at) => ({
+    path: `/${at}${long}`,
+    rewrite: { prefix: `/${long}` },
+  }))
+  expect(issuesOf(api({ routes: large }))).toEqual([
     `: larger than ${DEFINITION_BYTES_MAX} bytes (DEFINITION_BYTES_MAX)`,
   ])
 })

@@ -18,6 +18,11 @@ function routeIssues(...routes: RouteSpec[]): string[] {
   return issuesOf(api('a', { routes })).map((line) => line.replace('Api/a spec.routes.', ''))
 }
 
+/** A plugin as a newer version may have it. */
+function unknown(name: string, options: unknown = {}): {} {
+  return { [name]: options }
+}
+
 test.each<[RouteSpec, string]>([
   [{ path: 'pets' }, '0.path: must begin with "/"'],
   [{ path: 'pets', match: 'exact' }, '0.path: must begin with "/"'],
@@ -68,10 +73,13 @@ test.each<[RouteSpec, string]>([
     { path: '/', headers: { 'X-A': '1', 'x-a': '2' } },
     '0.headers.x-a: names a header that is already named in another case',
   ],
-  [{ path: '/', plugins: { cors: {} } }, '0.plugins.cors: unknown plugin "cors"'],
-  [{ path: '/', plugins: { cors: false } }, '0.plugins.cors: unknown plugin "cors"'],
+  [{ path: '/', plugins: unknown('no-such') }, '0.plugins.no-such: unknown plugin "no-such"'],
   [
-    { path: '/', plugins: { constructor: {} } },
+    { path: '/', plugins: unknown('no-such', false) },
+    '0.plugins.no-such: unknown plugin "no-such"',
+  ],
+  [
+    { path: '/', plugins: unknown('constructor') },
     '0.plugins.constructor: unknown plugin "constructor"',
   ],
   [{ path: '/', upstream: 'cart' }, '0.upstream: no Upstream "cart"'],
@@ -84,14 +92,14 @@ test('every issue of every definition is reported, not the first', () => {
     hosts: ['x.com', '.x.com', 'X.com'],
     routes: [
       { path: 'a', upstream: 'one', headers: { h: { regex: '(' } } },
-      { path: '/b', plugins: { auth: {} } },
+      { path: '/b', plugins: unknown('auth') },
     ],
-    plugins: { 'rate-limit': {} },
+    plugins: unknown('rate-limt'),
   }
   expect(
     issuesOf(bareApi('a', bad), api('b', { upstream: 'two', routes: [{ path: 'b' }] })),
   ).toEqual([
-    'Api/a spec.plugins.rate-limit: unknown plugin "rate-limit"',
+    'Api/a spec.plugins.rate-limt: unknown plugin "rate-limt"',
     'Api/a spec.hosts.2: names the host x.com a second time',
     'Api/a spec.routes.0.path: must begin with "/"',
     expect.stringMatching(/^Api\/a spec\.routes\.0\.headers\.h\.regex: /),

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { isIPv4, isIPv6 } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { formatAddress, parseAddress, widened } from '../../../gateway/addresses/ip-address.ts'
+import { formatAddress, parseAddress, widened } from '../../../shared/addresses/ip-address.ts'
 
 describe('an address', () => {
   test.each([

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { BlockList } from 'node:net'
 import { expect, test } from 'vitest'
-import { formatAddress } from '../../../gateway/addresses/ip-address.ts'
-import { isNetwork, Networks } from '../../../gateway/addresses/networks.ts'
+import { formatAddress } from '../../../shared/addresses/ip-address.ts'
+import { isNetwork, Networks } from '../../../shared/addresses/networks.ts'
 
 test('networks hold what their prefix says, and nothing of the other family', () => {
   const networks = new Networks(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32', '::1'])

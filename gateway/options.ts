@@ -11,6 +11,7 @@ import {
   URL_CHARS_MAX,
   WORKERS_MAX,
 } from '../shared/limits.ts'
+import { readClientOptions, type ClientBounds, type ClientOptions } from './client-bounds.ts'
 import { readNetworkOptions, type NetworkOptions, type NetworkSettings } from './network-options.ts'
 import { METRICS_LEVELS, type MetricsLevel } from './metrics/slots.ts'
 import type { TraceSettings } from './tracing/settings.ts'
@@ -56,9 +57,11 @@ export type GatewayOptions = {
   readonly records?: RecordOptions
   /** Who stands in front; default nobody that is believed. */
   readonly network?: NetworkOptions
+  /** What a client may cost; default as in USUAL_CLIENTS. */
+  readonly clients?: ClientOptions
 }
 
-export type { NetworkOptions, RecordOptions }
+export type { ClientOptions, NetworkOptions, RecordOptions }
 
 /** A host and a port apart. `host` carries no brackets. */
 export type Address = { readonly host: string; readonly port: number }
@@ -83,6 +86,7 @@ export type GatewaySettings = {
   readonly records: RecordPlan | null
   readonly traces: TraceSettings | null
   readonly network: NetworkSettings
+  readonly clients: ClientBounds
 }
 
 const NAME = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/
@@ -115,6 +119,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     records: readRecordOptions(options.name, options.records ?? {}, issues),
     traces: readTraceOptions(options, issues),
     network: readNetworkOptions(options.network ?? {}, issues),
+    clients: readClientOptions(options.clients ?? {}, issues),
   }
   if (issues.length > 0) {
     const text = issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ')

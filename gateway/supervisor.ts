@@ -70,6 +70,7 @@ export class Supervisor {
       metricsLevel: settings.metrics,
       traces: settings.traces,
       network: settings.network,
+      clients: settings.clients,
       ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
       drainMs: settings.drainMs,
       records:

@@ -8,6 +8,7 @@ import {
   WORKER_RESTART_MS_MIN,
 } from '../shared/limits.ts'
 import type { Logger } from '../shared/logger.ts'
+import type { ClientBounds } from './client-bounds.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
@@ -35,6 +36,7 @@ export type PoolParts = {
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   readonly network: NetworkSettings
+  readonly clients: ClientBounds
   readonly ownPorts: readonly number[]
   readonly drainMs: number
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
@@ -239,6 +241,7 @@ export class WorkerPool implements LinkHandler {
         records: this.#parts.records?.settings ?? null,
         traces: this.#parts.traces,
         network: this.#parts.network,
+        clients: this.#parts.clients,
         tls: this.#tls,
         ownPorts: this.#parts.ownPorts,
         drainMs: this.#parts.drainMs,

@@ -1,5 +1,6 @@
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
+import type { ClientBounds } from './client-bounds.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
@@ -18,6 +19,7 @@ export type WorkerStart = {
   /** Null: no spans. */
   readonly traces: TraceSettings | null
   readonly network: NetworkSettings
+  readonly clients: ClientBounds
   /** Null: no https port. */
   readonly tls: { readonly sealKeys: SealKeys; readonly ticketKeys: Uint8Array } | null
   /** Ports that are not for Streams. */

@@ -11,6 +11,7 @@ import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
 import { httpDate } from './http-date.ts'
 import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
+import { ClientCount } from './metrics/client-count.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { trustedProxiesOf } from './network-options.ts'
@@ -38,7 +39,7 @@ type Optional = {
 
 /** What a worker thread is made of. */
 function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
-  const { index, metrics: memory, records: settings, network } = start
+  const { index, metrics: memory, records: settings } = start
   const deadlines = new Deadlines(now)
   const connections = new Connections(deadlines)
   const random = new Random(randomInt(2 ** 32))
@@ -59,9 +60,9 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
+    onTooMany: () => metrics.clientRefused(),
     deadlines,
-    trusted: trustedProxiesOf(network),
-    proxyProtocol: network.proxyProtocol,
+    ...aboutClients(),
   })
   const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
   return { ...live, adopter, consumers, connections, listeners, streams }
@@ -125,6 +126,17 @@ function textsOf({ puts }: Extract<ToWorker, { type: 'change' }>): readonly stri
 }
 
 type Listeners = { readonly http: Http1Listener; readonly https: Http1Listener | null }
+
+/** What is said of clients: whom to believe about them, and what they may cost. */
+function aboutClients(): Pick<ListenerParts, 'bounds' | 'clients' | 'trusted' | 'proxyProtocol'> {
+  const { network, metrics, index } = start
+  return {
+    bounds: start.clients,
+    clients: new ClientCount(metrics, index),
+    trusted: trustedProxiesOf(network),
+    proxyProtocol: network.proxyProtocol,
+  }
+}
 
 function listenersOf(tls: TlsAcceptor | null, parts: ListenerParts): Listeners {
   const https = tls === null ? null : new Http1Listener({ ...parts, tls })

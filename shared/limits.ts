@@ -337,12 +337,15 @@ export const SUGGESTION_NAMES_MAX = 1_000
 export const WORKERS_MAX = 64
 /** Control-plane urls that one gateway may be given. */
 export const CONTROL_URLS_MAX = 64
-/** Largest request line target; longer is 414. */
+/** Largest request line target, unless a gateway is told otherwise; longer is 414. */
 export const TARGET_LINE_BYTES_MAX = 8 * KIB
-/** Largest request head; larger is 431. */
+export const TARGET_LINE_BYTES_BOUND_MAX = 64 * KIB
+/** Largest head, of requests unless a gateway is told otherwise; a larger one is 431. */
 export const HEAD_BYTES_MAX = 32 * KIB
-/** Fields of one head; more is 431. */
+export const HEAD_BYTES_BOUND_MAX = 256 * KIB
+/** Fields of one head, of requests unless a gateway is told otherwise; more is 431. */
 export const HEAD_FIELDS_MAX = 128
+export const HEAD_FIELDS_BOUND_MAX = 1_000
 /** Longest method name; no registered one has more than 17 letters. */
 export const METHOD_BYTES_MAX = 32
 /** A Content-Length of so many digits is still an exact number. */
@@ -476,10 +479,13 @@ export const STATUS_HEAD_BYTES_MAX = 8 * KIB
 export const REQUEST_ID_CHARS_MAX = 128
 /** Calls that may wait for a connection to one target of one worker, or for the first answer of a discovery; beyond it, 503 UPSTREAM_BUSY. */
 export const CALLS_WAITING_PER_TARGET_MAX = 1_024
-/** A client's whole request head must arrive within it. */
+/** A client's whole request head must arrive within it. This and what follows is what a gateway does unless it is told otherwise. */
 export const CLIENT_HEAD_MS_MAX = 30_000
 /** A client may neither send nor take a byte that the gateway waits for, for this long. */
 export const CLIENT_IDLE_MS_MAX = 60_000
+/** Bytes of a request body a second, on average over the time above, below which its client counts as silent. */
+export const CLIENT_BODY_RATE_MIN = 128
+export const CLIENT_BODY_RATE_BOUND_MAX = 1 * MIB
 export const CLIENT_KEEP_ALIVE_MS = 75_000
 /** How long a refused connection is read on, so that its last answer is not lost to a reset. */
 export const CLIENT_LINGER_MS = 1_000
@@ -488,10 +494,12 @@ export const CLIENT_HALF_CLOSED_MS = 3_000
 /** Rest of a request body that is read and dropped after an early answer, so that the connection can be used again. */
 export const CLIENT_DROPPED_BYTES_MAX = 256 * KIB
 export const CLIENT_REQUESTS_PER_CONNECTION_MAX = 100_000
-/** Connections that one worker holds; those beyond it are closed at once. */
-export const CLIENT_CONNECTIONS_MAX = 16_384
-/** Of these, from one client address. Clients behind one address translation share it. */
+export const CLIENT_REQUESTS_BOUND_MAX = 1_000_000_000
+/** Connections of clients to one gateway, all its workers together; those beyond it are closed at once. */
+export const CLIENT_CONNECTIONS_MAX = 32_768
+/** From one client address, to one worker. Clients behind one address translation share it. */
 export const CLIENT_CONNECTIONS_PER_ADDRESS_MAX = 8_192
+export const CLIENT_CONNECTIONS_BOUND_MAX = 1_000_000
 /** Names in one Stream. */
 export const HOSTS_PER_STREAM_MAX = 256
 /** Streams that share one port. */

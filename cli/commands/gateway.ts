@@ -6,6 +6,7 @@ import {
   hasLogFile,
   readAccessLogOptions,
 } from '../start/access-log-options.ts'
+import { CLIENT_OPTIONS, readClientArguments } from '../start/client-options.ts'
 import { nameOfHost } from '../start/host-name.ts'
 import { LOG_OPTION, processLogger } from '../start/log.ts'
 import { NETWORK_OPTIONS, readNetworkArguments } from '../start/network-options.ts'
@@ -100,6 +101,7 @@ export const GATEWAY_COMMANDS = [
         describe: 'share of the traces that begin here and are recorded, 0 to 1',
       },
       ...NETWORK_OPTIONS,
+      ...CLIENT_OPTIONS,
       ...ACCESS_LOG_OPTIONS,
       ...LOG_OPTION,
     },
@@ -128,6 +130,7 @@ export const GATEWAY_COMMANDS = [
         otlpSample: args['otlp-sample'],
         records: readAccessLogOptions(args),
         network: readNetworkArguments(args),
+        clients: readClientArguments(args),
       }
       const { startGateway } = await import('../../gateway/main.ts')
       return runUntilStopped(terminal, logger, async () => {

@@ -1,7 +1,7 @@
-import { HEAD_FIELDS_MAX } from '../../shared/limits.ts'
 import { COLON, CR, FIELD_TEXT, LF, SPACE, TAB, TOKEN } from './bytes.ts'
 import { FIELD, fieldIdOf, type FieldId } from './field-names.ts'
 import type { Fields } from './fields.ts'
+import { TOO_LARGE } from './head-bounds.ts'
 import { malformed, type Refusal } from './refusal.ts'
 
 /** `read` and its parts: the bytes end before what is being read does. */
@@ -17,6 +17,8 @@ export type HeadSink = {
   readonly tooLong: Refusal
   /** Most bytes from the first line to the empty one. */
   readonly headBytesMax: number
+  readonly headFieldsMax: number
+  readonly tooManyFields: Refusal
   /** RFC 9112 2.2: an empty line before a request is passed over, once. */
   readonly mayFollowEmptyLine: boolean
   refusal: Refusal | null
@@ -32,14 +34,6 @@ export type HeadSink = {
   finish(): boolean
 }
 
-const TOO_LARGE: Refusal = {
-  code: 'HEAD_TOO_LARGE',
-  message: 'the head, or a trailer section, has too many bytes',
-}
-const TOO_MANY: Refusal = {
-  code: 'HEAD_TOO_LARGE',
-  message: `the head has more than ${HEAD_FIELDS_MAX} fields`,
-}
 const NO_NAME = malformed('a field has no name, or one that is no token')
 const BAD_VALUE = malformed('a field value has a control character, or a line does not end in CRLF')
 const LOOKALIKE = malformed('a field name differs from a known one only in "_" for "-"')
@@ -52,6 +46,7 @@ const NO_BYTES = Buffer.alloc(0)
  */
 export class HeadReader {
   readonly #sink: HeadSink
+  readonly #fieldsMax: number
   #held: Buffer = NO_BYTES
   #heldLength = 0
   /** Where the head, and the line that is being read, begin: in `#held` if anything is held, else in the piece. */
@@ -62,6 +57,7 @@ export class HeadReader {
 
   constructor(sink: HeadSink) {
     this.#sink = sink
+    this.#fieldsMax = sink.headFieldsMax
     this.reset()
   }
 
@@ -183,7 +179,7 @@ export class HeadReader {
     const id = fieldIdOf(bytes, line, nameEnd)
     if (id !== FIELD.OTHER && !this.#known(id, bytes, valueStart, valueEnd)) return REFUSED
     const { fields } = this.#sink
-    if (fields.count === HEAD_FIELDS_MAX) return this.#refuse(TOO_MANY)
+    if (fields.count === this.#fieldsMax) return this.#refuse(this.#sink.tooManyFields)
     const base = this.#base
     fields.add(line - base, nameEnd - base, valueStart - base, valueEnd - base, id)
     return at + 2

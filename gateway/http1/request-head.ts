@@ -1,9 +1,10 @@
-import { HEAD_BYTES_MAX, METHOD_BYTES_MAX, TARGET_LINE_BYTES_MAX } from '../../shared/limits.ts'
+import { METHOD_BYTES_MAX } from '../../shared/limits.ts'
 import { CR, equalsLower, LF, SPACE, TARGET_TEXT, TOKEN } from './bytes.ts'
 import { connectionOptions, OPTION } from './connection-options.ts'
 import { FIELD, type FieldId } from './field-names.ts'
 import { Fields } from './fields.ts'
 import { Framing } from './framing.ts'
+import type { HeadBounds } from './head-bounds.ts'
 import { MORE, REFUSED, type HeadSink } from './head-reader.ts'
 import { malformed, type Refusal } from './refusal.ts'
 import { readVersion, VERSION_BYTES } from './version.ts'
@@ -13,17 +14,13 @@ const LONG_METHOD = malformed('the method is too long')
 const NO_HOST = malformed('there is no Host')
 const TWO_HOSTS = malformed('there is more than one Host')
 const OTHER_EXPECTATION = malformed('the only expectation that can be met is 100-continue')
-const TOO_LONG: Refusal = {
-  code: 'TARGET_LINE_TOO_LONG',
-  message: `the request target has more than ${TARGET_LINE_BYTES_MAX} bytes`,
-}
 const OTHER_VERSION: Refusal = {
   code: 'HTTP_VERSION_NOT_SUPPORTED',
   message: 'only HTTP/1.1 and HTTP/1.0 are spoken here',
 }
 
 /** Method, two spaces, version and CRLF beside the target. */
-const REQUEST_LINE_BYTES_MAX = TARGET_LINE_BYTES_MAX + METHOD_BYTES_MAX + 12
+const BESIDE_TARGET_BYTES_MAX = METHOD_BYTES_MAX + 12
 
 /** Lengths of methods → those that are made without a new string. */
 const METHODS: readonly (readonly string[])[] = [
@@ -41,9 +38,11 @@ const METHODS: readonly (readonly string[])[] = [
 export class RequestHead implements HeadSink {
   readonly fields = new Fields()
   readonly framing = new Framing()
-  readonly startLineBytesMax = REQUEST_LINE_BYTES_MAX
-  readonly headBytesMax = HEAD_BYTES_MAX
-  readonly tooLong = TOO_LONG
+  readonly startLineBytesMax: number
+  readonly headBytesMax: number
+  readonly headFieldsMax: number
+  readonly tooManyFields: Refusal
+  readonly tooLong: Refusal
   readonly mayFollowEmptyLine = true
   refusal: Refusal | null = null
   method = ''
@@ -56,9 +55,19 @@ export class RequestHead implements HeadSink {
   /** Bits of OPTION that Connection fields named. */
   options = 0
   expectsContinue = false
+  readonly #targetBytesMax: number
   #targetStart = 0
   #targetEnd = 0
   #hostAt = -1
+
+  constructor(bounds: HeadBounds) {
+    this.startLineBytesMax = bounds.targetBytesMax + BESIDE_TARGET_BYTES_MAX
+    this.headBytesMax = bounds.headBytesMax
+    this.headFieldsMax = bounds.headFieldsMax
+    this.tooManyFields = bounds.tooManyFields
+    this.tooLong = bounds.longTarget
+    this.#targetBytesMax = bounds.targetBytesMax
+  }
 
   clear(): void {
     this.fields.clear()
@@ -98,7 +107,7 @@ export class RequestHead implements HeadSink {
     while (at < end && TARGET_TEXT[bytes[at] ?? 0] === 1) at++
     if (at === end) return MORE
     if (bytes[at] !== SPACE || at === start) return this.#refuse(NO_LINE)
-    if (at - start > TARGET_LINE_BYTES_MAX) return this.#refuse(TOO_LONG)
+    if (at - start > this.#targetBytesMax) return this.#refuse(this.tooLong)
     const next = this.#lineEnd(bytes, at + 1, end)
     if (next < 0) return next
     this.method = methodOf(bytes, line, methodEnd)

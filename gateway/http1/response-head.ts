@@ -1,9 +1,9 @@
-import { HEAD_BYTES_MAX } from '../../shared/limits.ts'
 import { CR, FIELD_TEXT, LF, SPACE } from './bytes.ts'
 import { connectionOptions, OPTION } from './connection-options.ts'
 import { FIELD, type FieldId } from './field-names.ts'
 import { Fields } from './fields.ts'
 import { Framing } from './framing.ts'
+import { USUAL_BOUNDS } from './head-bounds.ts'
 import { MORE, REFUSED, type HeadSink } from './head-reader.ts'
 import { malformed, type Refusal } from './refusal.ts'
 import { readVersion, VERSION_BYTES } from './version.ts'
@@ -20,8 +20,10 @@ export type BodyEnd = 'none' | 'length' | 'chunks' | 'close'
 export class ResponseHead implements HeadSink {
   readonly fields = new Fields()
   readonly framing = new Framing()
-  readonly startLineBytesMax = HEAD_BYTES_MAX
-  readonly headBytesMax = HEAD_BYTES_MAX
+  readonly startLineBytesMax = USUAL_BOUNDS.headBytesMax
+  readonly headBytesMax = USUAL_BOUNDS.headBytesMax
+  readonly headFieldsMax = USUAL_BOUNDS.headFieldsMax
+  readonly tooManyFields = USUAL_BOUNDS.tooManyFields
   readonly tooLong = TOO_LONG
   readonly mayFollowEmptyLine = false
   refusal: Refusal | null = null

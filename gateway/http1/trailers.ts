@@ -1,6 +1,7 @@
 import { TRAILER_BYTES_MAX } from '../../shared/limits.ts'
 import { FIELD, type FieldId } from './field-names.ts'
 import { Fields } from './fields.ts'
+import { USUAL_BOUNDS } from './head-bounds.ts'
 import { REFUSED, type HeadSink } from './head-reader.ts'
 import { malformed, type Refusal } from './refusal.ts'
 
@@ -11,6 +12,8 @@ export class Trailers implements HeadSink {
   readonly fields = new Fields()
   readonly startLineBytesMax = 0
   readonly headBytesMax = TRAILER_BYTES_MAX
+  readonly headFieldsMax = USUAL_BOUNDS.headFieldsMax
+  readonly tooManyFields = USUAL_BOUNDS.tooManyFields
   readonly tooLong = NOT_IN_TRAILERS
   readonly mayFollowEmptyLine = false
   refusal: Refusal | null = null

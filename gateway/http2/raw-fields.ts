@@ -1,7 +1,8 @@
-import { HEAD_BYTES_MAX, HEAD_FIELDS_MAX, TRAILER_BYTES_MAX } from '../../shared/limits.ts'
+import { TRAILER_BYTES_MAX } from '../../shared/limits.ts'
 import { FIELD_TEXT, TOKEN } from '../http1/bytes.ts'
 import { FIELD, fieldIdOfName, type FieldId } from '../http1/field-names.ts'
 import { Fields } from '../http1/fields.ts'
+import { TOO_LARGE, USUAL_BOUNDS, type HeadBounds } from '../http1/head-bounds.ts'
 import { malformed, type Refusal } from '../http1/refusal.ts'
 
 /** Fields as HTTP/2 gives and takes them: name, value, name, value, … */
@@ -12,14 +13,6 @@ const BAD_VALUE = malformed('a field value has a control character, or white spa
 const LOOKALIKE = malformed('a field name differs from a known one only in "_" for "-"')
 const OF_CONNECTION = malformed('a field of one connection has no place in HTTP/2')
 const NOT_IN_TRAILERS = malformed('a field that says where a message goes or ends stands behind it')
-const TOO_LARGE: Refusal = {
-  code: 'HEAD_TOO_LARGE',
-  message: 'the head, or a trailer section, has too many bytes',
-}
-const TOO_MANY: Refusal = {
-  code: 'HEAD_TOO_LARGE',
-  message: `the head has more than ${HEAD_FIELDS_MAX} fields`,
-}
 
 /** RFC 9113 8.2.2. `te` is one as well, unless it says `trailers`. */
 const CONNECTION_FIELDS: ReadonlySet<FieldId> = new Set([
@@ -34,7 +27,7 @@ const CONNECTION_FIELDS: ReadonlySet<FieldId> = new Set([
  * The fields of a head, its pseudo-fields left out, in the form that all of the gateway reads. Cookies that were sent in
  * pieces are one again (RFC 9113 8.2.3). What could not go on in HTTP/1.1 as it is, or must not, is refused.
  */
-export function readFields(raw: RawFields): Fields | Refusal {
+export function readFields(raw: RawFields, bounds: HeadBounds): Fields | Refusal {
   const lines = new FieldLines()
   let cookies = ''
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -48,7 +41,7 @@ export function readFields(raw: RawFields): Fields | Refusal {
     else lines.add(name, value, id)
   }
   if (cookies !== '') lines.add('cookie', cookies, FIELD.OTHER)
-  return lines.finish(HEAD_BYTES_MAX)
+  return lines.finish(bounds.headBytesMax, bounds)
 }
 
 /** The fields behind a body (RFC 9113 8.1). */
@@ -65,7 +58,7 @@ export function readTrailers(raw: RawFields): Fields | Refusal {
     if (refusal !== null) return refusal
     lines.add(name, value, id)
   }
-  return lines.finish(TRAILER_BYTES_MAX)
+  return lines.finish(TRAILER_BYTES_MAX, USUAL_BOUNDS)
 }
 
 /** Whether fields were refused. */
@@ -84,8 +77,8 @@ class FieldLines {
     this.#fields.add(line, line + name.length, valueStart, valueStart + value.length, id)
   }
 
-  finish(bytesMax: number): Fields | Refusal {
-    if (this.#fields.count > HEAD_FIELDS_MAX) return TOO_MANY
+  finish(bytesMax: number, bounds: HeadBounds): Fields | Refusal {
+    if (this.#fields.count > bounds.headFieldsMax) return bounds.tooManyFields
     if (this.#text.length > bytesMax) return TOO_LARGE
     this.#fields.text = `${this.#text}\r\n`
     return this.#fields

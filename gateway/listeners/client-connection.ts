@@ -1,10 +1,5 @@
 import type { Socket } from 'node:net'
-import {
-  CLIENT_DROPPED_BYTES_MAX,
-  CLIENT_HALF_CLOSED_MS,
-  CLIENT_KEEP_ALIVE_MS,
-  CLIENT_REQUESTS_PER_CONNECTION_MAX,
-} from '../../shared/limits.ts'
+import { CLIENT_DROPPED_BYTES_MAX, CLIENT_HALF_CLOSED_MS } from '../../shared/limits.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { ByteStream, TlsFacts } from '../exchange.ts'
 import { BODY, BodyReader } from '../http1/body-reader.ts'
@@ -36,7 +31,7 @@ const UNCLEAR = malformed('the request is malformed')
  * client sends ahead waits in at most one read, and then in its own system.
  */
 export class ClientConnection {
-  readonly head = new RequestHead()
+  readonly head: RequestHead
   readonly outgoing: Outgoing
   readonly clientAddress: string
   readonly localPort: number
@@ -45,7 +40,7 @@ export class ClientConnection {
   /** Null: what the peer says of its clients is not believed. */
   readonly trusted: TrustedProxies | null
   readonly #socket: Socket
-  readonly #reader = new HeadReader(this.head)
+  readonly #reader: HeadReader
   readonly #body = new BodyReader()
   readonly #deadline: Deadline
   #step: Step = 'head'
@@ -56,6 +51,8 @@ export class ClientConnection {
   #isConsuming = false
   #isBodyWanted = false
   #isBodyPaused = false
+  /** Bytes of the body that are still to come before the client is given another `idleMs`. */
+  #owed = 0
   /** A reply said that the connection closes after it. */
   #closes = false
   #isHalfClosed = false
@@ -70,9 +67,11 @@ export class ClientConnection {
     this.trusted = parts.trusted?.networks.hasText(client.address) === true ? parts.trusted : null
     this.localPort = socket.localPort ?? 0
     this.tls = client.tls
+    this.head = new RequestHead(parts.headBounds)
+    this.#reader = new HeadReader(this.head)
     this.outgoing = new Outgoing(socket)
     this.#deadline = parts.deadlines.create(this)
-    this.#deadline.set(parts.headMs)
+    this.#deadline.set(parts.bounds.headMs)
     tellProtocol(socket, (bytes, isHttp2) => this.#onFirst(bytes, isHttp2))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
@@ -92,7 +91,7 @@ export class ClientConnection {
       mustClose ||
       this.#isInputOver ||
       !this.head.isPersistent ||
-      this.#requests >= CLIENT_REQUESTS_PER_CONNECTION_MAX ||
+      this.#requests >= this.#parts.bounds.requestsMax ||
       this.#parts.isDraining()
     return this.#closes
   }
@@ -104,14 +103,14 @@ export class ClientConnection {
 
   startBody(): void {
     this.#isBodyWanted = true
-    this.#deadline.set(this.#parts.idleMs)
+    this.#awaitBody()
     if (!this.#isConsuming) this.#goOn()
   }
 
   resumeBody(): void {
     if (!this.#isBodyPaused) return
     this.#isBodyPaused = false
-    this.#deadline.set(this.#parts.idleMs)
+    this.#awaitBody()
     if (!this.#isConsuming) this.#goOn()
   }
 
@@ -139,7 +138,7 @@ export class ClientConnection {
     }
     this.#isBodyWanted = true
     this.#isBodyPaused = false
-    this.#deadline.set(this.#parts.idleMs)
+    this.#awaitBody()
     if (!this.#isConsuming) this.#goOn()
   }
 
@@ -234,7 +233,7 @@ export class ClientConnection {
     const wasPartial = this.#reader.isPartial
     const next = this.#reader.read(bytes, at, bytes.length)
     if (next === MORE) {
-      if (!wasPartial) this.#deadline.set(this.#parts.headMs)
+      if (!wasPartial) this.#deadline.set(this.#parts.bounds.headMs)
       return bytes.length
     }
     if (next === REFUSED) {
@@ -267,6 +266,12 @@ export class ClientConnection {
     this.#parts.serve(exchange)
   }
 
+  /** From now on the client has some time to send some of its body, or the rest. */
+  #awaitBody(): void {
+    this.#owed = this.#parts.bodyBytesMin
+    this.#deadline.set(this.#parts.bounds.idleMs)
+  }
+
   #readBody(bytes: Buffer, from: number): number {
     const body = this.#body
     if (this.#step !== 'serving' || body.isDone || !this.#isBodyWanted || this.#isBodyPaused) {
@@ -292,7 +297,8 @@ export class ClientConnection {
       if (this.#droppable < 0) this.#linger()
       return
     }
-    this.#deadline.set(this.#parts.idleMs)
+    this.#owed -= end - start
+    if (this.#owed <= 0) this.#awaitBody()
     if (!handler.onBodyData(bytes, start, end) && exchange?.handler === handler) {
       this.#isBodyPaused = true
       this.#deadline.clear()
@@ -307,7 +313,7 @@ export class ClientConnection {
       return
     }
     this.#deadline.clear()
-    if (this.#isStalled) this.#deadline.set(this.#parts.idleMs)
+    if (this.#isStalled) this.#deadline.set(this.#parts.bounds.idleMs)
     handler.onBodyEnd(this.#body.trailers)
   }
 
@@ -320,7 +326,7 @@ export class ClientConnection {
     }
     this.#step = 'head'
     this.#reader.reset()
-    this.#deadline.set(CLIENT_KEEP_ALIVE_MS)
+    this.#deadline.set(this.#parts.bounds.keepAliveMs)
     if (!this.#isConsuming && (this.#held !== null || this.#socket.isPaused())) this.#goOn()
   }
 
@@ -363,7 +369,7 @@ export class ClientConnection {
   #stalled(isFree: boolean): boolean {
     if (!isFree && !this.#isStalled) {
       this.#isStalled = true
-      this.#deadline.set(this.#parts.idleMs)
+      this.#deadline.set(this.#parts.bounds.idleMs)
     } else if (isFree && this.#isHalfClosed) {
       // As long as an answer flows, one that is gone is found out by writing.
       this.#deadline.set(CLIENT_HALF_CLOSED_MS)

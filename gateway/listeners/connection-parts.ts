@@ -1,5 +1,7 @@
+import type { ClientBounds } from '../client-bounds.ts'
 import type { Deadlines } from '../deadlines.ts'
 import type { ByteStream, ServeExchange } from '../exchange.ts'
+import type { HeadBounds } from '../http1/head-bounds.ts'
 import type { Refusal } from '../http1/refusal.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
@@ -12,10 +14,10 @@ export type ConnectionParts = {
   /** A request was refused before it became an exchange. */
   readonly onRefused: (code: Refusal['code']) => void
   readonly deadlines: Deadlines
-  /** How long a client may be silent while the gateway waits for it. */
-  readonly idleMs: number
-  /** How long a client may take for a whole head. */
-  readonly headMs: number
+  readonly bounds: ClientBounds
+  readonly headBounds: HeadBounds
+  /** Bytes of a body that a client owes every `idleMs` while it is waited for; at least 1. */
+  readonly bodyBytesMin: number
   /** Null: nobody is believed about the address of a client. */
   readonly trusted: TrustedProxies | null
   /** Whether connections are to close after their replies. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { CLIENT_DROPPED_BYTES_MAX, CLIENT_LINGER_MS } from '../../shared/limits.ts'
-import type { Deadline, Deadlines } from '../deadlines.ts'
+import type { Deadline } from '../deadlines.ts'
+import type { ConnectionParts } from './connection-parts.ts'
 
 /**
  * The end of a connection whose last reply is out: this side is closed, and what still comes is read and dropped for a
@@ -13,9 +14,9 @@ export class Farewell {
   /** Bytes that may still be dropped. */
   #droppable = CLIENT_DROPPED_BYTES_MAX
 
-  constructor(socket: Socket, parts: { readonly deadlines: Deadlines; readonly idleMs: number }) {
+  constructor(socket: Socket, parts: Pick<ConnectionParts, 'deadlines' | 'bounds'>) {
     this.#socket = socket
-    this.#idleMs = parts.idleMs
+    this.#idleMs = parts.bounds.idleMs
     this.#deadline = parts.deadlines.create(this)
   }
 

@@ -1,13 +1,10 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { ErrorCode } from '../../shared/errors.ts'
-import {
-  CLIENT_CONNECTIONS_MAX,
-  CLIENT_CONNECTIONS_PER_ADDRESS_MAX,
-  CLIENT_HEAD_MS_MAX,
-  CLIENT_IDLE_MS_MAX,
-} from '../../shared/limits.ts'
+import type { ClientBounds } from '../client-bounds.ts'
 import type { Deadlines } from '../deadlines.ts'
 import type { ByteStream, ServeExchange } from '../exchange.ts'
+import { headBounds } from '../http1/head-bounds.ts'
+import type { ClientCount } from '../metrics/client-count.ts'
 import { takeProxyHeader } from './proxy-intake.ts'
 import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
 import type { TlsAcceptor } from '../tls/tls-acceptor.ts'
@@ -26,13 +23,12 @@ export type ListenerParts = {
   readonly deadlines: Deadlines
   /** Speaks TLS before HTTP; null or left out: plain. */
   readonly tls?: TlsAcceptor | null
-  /** How long a client may be silent while the gateway waits for it. Default CLIENT_IDLE_MS_MAX. */
-  readonly idleMs?: number
-  /** How long a client may take for a whole head. Default CLIENT_HEAD_MS_MAX. */
-  readonly headMs?: number
-  /** Connections at a time, of all clients and of one address. Defaults CLIENT_CONNECTIONS_MAX, …_PER_ADDRESS_MAX. */
-  readonly connectionsMax?: number
-  readonly connectionsPerAddressMax?: number
+  /** What a client may cost. */
+  readonly bounds: ClientBounds
+  /** Connections of all listeners. */
+  readonly clients: ClientCount
+  /** A connection was closed at once: there are too many. */
+  readonly onTooMany: () => void
   /** Who is believed about the address of a client. Default: nobody. */
   readonly trusted?: TrustedProxies | null
   /** Default `off`. */
@@ -53,8 +49,8 @@ export type ListenAddress = {
 export class Http1Listener {
   readonly #server: Server
   readonly #parts: ConnectionParts
-  readonly #connectionsMax: number
-  readonly #connectionsPerAddressMax: number
+  readonly #clients: ClientCount
+  readonly #onTooMany: () => void
   readonly #tls: TlsAcceptor | null
   readonly #connections = new Set<ClientConnection>()
   /** Connections that are not yet TLS. */
@@ -68,16 +64,17 @@ export class Http1Listener {
   #isDraining = false
 
   constructor(parts: ListenerParts) {
-    this.#connectionsMax = parts.connectionsMax ?? CLIENT_CONNECTIONS_MAX
-    this.#connectionsPerAddressMax =
-      parts.connectionsPerAddressMax ?? CLIENT_CONNECTIONS_PER_ADDRESS_MAX
+    this.#clients = parts.clients
+    this.#onTooMany = parts.onTooMany
+    const { idleMs, bodyRateMin } = parts.bounds
     this.#parts = {
       serve: parts.serve,
       nextRequestId: parts.nextRequestId,
       onRefused: parts.onRefused,
       deadlines: parts.deadlines,
-      idleMs: parts.idleMs ?? CLIENT_IDLE_MS_MAX,
-      headMs: parts.headMs ?? CLIENT_HEAD_MS_MAX,
+      bounds: parts.bounds,
+      headBounds: headBounds(parts.bounds),
+      bodyBytesMin: Math.max(1, Math.floor((bodyRateMin * idleMs) / 1_000)),
       trusted: parts.trusted ?? null,
       isDraining: () => this.#isDraining,
       onClosed: (connection) => this.#onClosed(connection),
@@ -124,11 +121,6 @@ export class Http1Listener {
     })
   }
 
-  /** Connections that no request can come on yet. */
-  get #unready(): number {
-    return this.#beginning.size + this.#handshakes.size
-  }
-
   #closeIdle(): void {
     for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
     for (const socket of this.#beginning) socket.destroy()
@@ -144,6 +136,12 @@ export class Http1Listener {
   }
 
   #accept(socket: Socket): void {
+    if (this.#clients.inAll >= this.#parts.bounds.connectionsMax) {
+      this.#turnAway(socket)
+      return
+    }
+    this.#clients.opened()
+    socket.once('close', this.#onSocketClosed)
     const address = addressOf(socket)
     if (this.#proxyProtocol === 'off') this.#begin(socket, address)
     else if (this.#parts.trusted?.networks.hasText(address) === true) this.#read(socket, address)
@@ -153,10 +151,6 @@ export class Http1Listener {
 
   /** The connection of a trusted proxy begins with a header that says whose it is. */
   #read(socket: Socket, address: string): void {
-    if (this.#connections.size + this.#unready >= this.#connectionsMax) {
-      socket.destroy()
-      return
-    }
     this.#beginning.add(socket)
     socket.on('error', () => {})
     takeProxyHeader(socket, {
@@ -171,6 +165,14 @@ export class Http1Listener {
     })
   }
 
+  /** Without an answer: to write one costs what the bound is there to save. */
+  #turnAway(socket: Socket): void {
+    this.#onTooMany()
+    socket.destroy()
+  }
+
+  readonly #onSocketClosed = (): void => this.#clients.closed()
+
   /** Without an answer: who speaks first here is a proxy, which would pass it on to nobody. */
   #refuse(socket: Socket): void {
     this.#beginning.delete(socket)
@@ -180,12 +182,8 @@ export class Http1Listener {
 
   #begin(socket: Socket, address: string): void {
     const ofAddress = this.#perAddress.get(address) ?? 0
-    if (
-      this.#connections.size + this.#unready >= this.#connectionsMax ||
-      ofAddress >= this.#connectionsPerAddressMax
-    ) {
-      // Without an answer: to write one costs what the limit is there to save.
-      socket.destroy()
+    if (ofAddress >= this.#parts.bounds.connectionsPerAddressMax) {
+      this.#turnAway(socket)
       return
     }
     this.#perAddress.set(address, ofAddress + 1)

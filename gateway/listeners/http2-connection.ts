@@ -1,13 +1,12 @@
 import {
   constants,
   performServerHandshake,
+  type ServerSessionOptions,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2'
 import {
-  CLIENT_KEEP_ALIVE_MS,
   CLIENT_LINGER_MS,
-  CLIENT_REQUESTS_PER_CONNECTION_MAX,
   HTTP2_CONNECTION_MIB_MAX,
   HTTP2_CONNECTION_WINDOW_BYTES,
   HTTP2_HEAD_BYTES_MAX,
@@ -18,6 +17,7 @@ import {
 } from '../../shared/limits.ts'
 import type { Deadline, Deadlines } from '../deadlines.ts'
 import type { ByteStream } from '../exchange.ts'
+import type { HeadBounds } from '../http1/head-bounds.ts'
 import type { Refusal } from '../http1/refusal.ts'
 import { addLines } from '../http2/outgoing-fields.ts'
 import { Patience } from '../http2/patience.ts'
@@ -32,16 +32,19 @@ const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR } =
 /** The largest id that a stream can have: all streams are still taken (RFC 9113 6.8). */
 const LAST_STREAM_ID = 2 ** 31 - 1
 
-const SESSION = {
-  maxSessionMemory: HTTP2_CONNECTION_MIB_MAX,
-  maxHeaderListPairs: HTTP2_HEAD_FIELDS_MAX,
-  strictSingleValueFields: false,
-  settings: {
-    enableConnectProtocol: true,
-    maxConcurrentStreams: HTTP2_STREAMS_MAX,
-    maxHeaderListSize: HTTP2_HEAD_BYTES_MAX,
-    initialWindowSize: HTTP2_STREAM_WINDOW_BYTES,
-  },
+/** What only somewhat passes the bounds of heads is to reach us, so that it is answered. */
+function sessionOptions({ headBytesMax, headFieldsMax }: HeadBounds): ServerSessionOptions {
+  return {
+    maxSessionMemory: HTTP2_CONNECTION_MIB_MAX,
+    maxHeaderListPairs: Math.max(HTTP2_HEAD_FIELDS_MAX, 2 * headFieldsMax),
+    strictSingleValueFields: false,
+    settings: {
+      enableConnectProtocol: true,
+      maxConcurrentStreams: HTTP2_STREAMS_MAX,
+      maxHeaderListSize: Math.max(HTTP2_HEAD_BYTES_MAX, 2 * headBytesMax),
+      initialWindowSize: HTTP2_STREAM_WINDOW_BYTES,
+    },
+  }
 }
 
 /** Where a connection comes from, and whether it is believed about its clients. */
@@ -55,6 +58,7 @@ export class Http2Connection {
   readonly client: Client
   readonly deadlines: Deadlines
   readonly idleMs: number
+  readonly bodyBytesMin: number
   readonly #parts: ConnectionParts
   readonly #session: ServerHttp2Session
   readonly #deadline: Deadline
@@ -67,13 +71,14 @@ export class Http2Connection {
     this.#parts = parts
     this.client = client
     this.deadlines = parts.deadlines
-    this.idleMs = parts.idleMs
+    this.idleMs = parts.bounds.idleMs
+    this.bodyBytesMin = parts.bodyBytesMin
     this.#patience = new Patience(parts.deadlines.now())
     this.#deadline = parts.deadlines.create(this)
-    this.#deadline.set(parts.headMs)
+    this.#deadline.set(parts.bounds.headMs)
     // RFC 9113 5.4 knows no half of a connection: a client that has closed its side is gone, with all its streams.
     socket.allowHalfOpen = false
-    const session = performServerHandshake(socket, SESSION)
+    const session = performServerHandshake(socket, sessionOptions(parts.headBounds))
     this.#session = session
     session.on('stream', (stream, _headers, flags, raw) => this.#onStream(stream, flags, raw))
     session.on('ping', () => this.#lose(1))
@@ -101,7 +106,7 @@ export class Http2Connection {
     if (isWhole) this.#patience.giveBack(HTTP2_RESET_COST)
     else this.#lose(HTTP2_RESET_COST)
     if (this.#streams > 0 || this.#session.destroyed) return
-    this.#deadline.set(this.#session.closed ? CLIENT_LINGER_MS : CLIENT_KEEP_ALIVE_MS)
+    this.#deadline.set(this.#session.closed ? CLIENT_LINGER_MS : this.#parts.bounds.keepAliveMs)
   }
 
   onDeadline(): void {
@@ -119,8 +124,9 @@ export class Http2Connection {
     this.#streams += 1
     this.#deadline.clear()
     this.#requests += 1
-    if (this.#requests >= CLIENT_REQUESTS_PER_CONNECTION_MAX) this.#session.close()
-    const request = readHttp2Request(raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0)
+    if (this.#requests >= this.#parts.bounds.requestsMax) this.#session.close()
+    const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0
+    const request = readHttp2Request(raw, isWhole, this.#parts.headBounds)
     if (isRefusedRequest(request)) this.#refuse(stream, request)
     else this.#parts.serve(new Http2Exchange(this, stream, request))
   }

@@ -3,6 +3,7 @@ import { assert } from '../../shared/assert.ts'
 import { CLIENT_DROPPED_BYTES_MAX, CLIENT_LINGER_MS } from '../../shared/limits.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { ByteStream, Exchange, ExchangeHandler, TlsFacts } from '../exchange.ts'
+import { isGrpc } from '../grpc.ts'
 import type { Fields } from '../http1/fields.ts'
 import { addLines, fieldObject } from '../http2/outgoing-fields.ts'
 import { isRefused, readTrailers, type RawFields } from '../http2/raw-fields.ts'
@@ -45,6 +46,9 @@ export class Http2Exchange implements Exchange {
   #isBodyWhole: boolean
   #isListening = false
   #received: Fields | null = null
+  /** Bytes of the body that are still to come before the client is given another `idleMs`. */
+  #owed = 0
+  #bodyBytesMin = 1
   /** Bytes of a body behind its reply that may still be dropped. */
   #droppable = 0
   #deadline: Deadline | null = null
@@ -90,7 +94,9 @@ export class Http2Exchange implements Exchange {
 
   startBody(): void {
     if (this.#isOver || this.#isBodyWhole) return
-    this.#setDeadline(this.#connection.idleMs)
+    // Messages of gRPC come when they come.
+    if (!isGrpc(this)) this.#bodyBytesMin = this.#connection.bodyBytesMin
+    this.#awaitBody()
     this.#listen()
     // Nothing of it is there yet: the target is asked without it, or a client that waits for a go-ahead would wait for ever.
     if (this.#stream.readableLength === 0) this.#handler?.onBodyPause()
@@ -98,7 +104,7 @@ export class Http2Exchange implements Exchange {
 
   resumeBody(): void {
     if (this.#isOver || !this.#stream.isPaused()) return
-    this.#setDeadline(this.#connection.idleMs)
+    this.#awaitBody()
     this.#stream.resume()
   }
 
@@ -210,7 +216,8 @@ export class Http2Exchange implements Exchange {
       if (this.#droppable < 0) this.#stream.close(NGHTTP2_NO_ERROR)
       return
     }
-    this.#setDeadline(this.#connection.idleMs)
+    this.#owed -= bytes.length
+    if (this.#owed <= 0) this.#awaitBody()
     if (this.#handler?.onBodyData(bytes, 0, bytes.length) === false) {
       this.#stream.pause()
       this.#deadline?.clear()
@@ -246,6 +253,12 @@ export class Http2Exchange implements Exchange {
     if (this.#isOver) return
     this.#isOver = true
     this.#handler?.onAbort()
+  }
+
+  /** From now on the client has some time to send some of its body, or the rest. */
+  #awaitBody(): void {
+    this.#owed = this.#bodyBytesMin
+    this.#setDeadline(this.#connection.idleMs)
   }
 
   #setDeadline(ms: number): void {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { METHOD_BYTES_MAX } from '../../shared/limits.ts'
 import { TARGET_TEXT, TOKEN } from '../http1/bytes.ts'
 import type { Fields } from '../http1/fields.ts'
+import type { HeadBounds } from '../http1/head-bounds.ts'
 import { malformed, type Refusal } from '../http1/refusal.ts'
 import { contentLength } from '../http2/content-length.ts'
 import { isRefused, readFields, type RawFields } from '../http2/raw-fields.ts'
@@ -36,7 +37,11 @@ export function isRefusedRequest(read: Http2Request | Refusal): read is Refusal 
 }
 
 /** Reads the head of a request (RFC 9113 8.3.1). `isWhole`: nothing comes behind it. */
-export function readHttp2Request(raw: RawFields, isWhole: boolean): Http2Request | Refusal {
+export function readHttp2Request(
+  raw: RawFields,
+  isWhole: boolean,
+  bounds: HeadBounds,
+): Http2Request | Refusal {
   const pseudo = pseudoFields(raw)
   const { method, scheme } = pseudo
   if (!isMethod(method)) return NO_METHOD
@@ -44,8 +49,9 @@ export function readHttp2Request(raw: RawFields, isWhole: boolean): Http2Request
   if (method === 'CONNECT' && !isWebSocket) {
     return pseudo.protocol === null ? NO_CONNECT : NO_PROTOCOL
   }
+  if (pseudo.path.length > bounds.targetBytesMax) return bounds.longTarget
   if (scheme !== 'http' && scheme !== 'https') return NO_SCHEME
-  const fields = readFields(isWebSocket ? withHandshake(raw) : raw)
+  const fields = readFields(isWebSocket ? withHandshake(raw) : raw, bounds)
   if (isRefused(fields)) return fields
   if (isWebSocket && hasTwoKeys(fields)) return UNEXPECTED_KEY
   const target = targetOf(pseudo, fields)

@@ -1,4 +1,3 @@
-import { TARGET_LINE_BYTES_MAX } from '../../shared/limits.ts'
 import { malformed, type Refusal } from '../http1/refusal.ts'
 
 /** Where a request is meant to go, taken apart. */
@@ -18,10 +17,6 @@ const NO_AUTHORITY = malformed('the request target names no host')
 const FRAGMENT = malformed('the request target has a fragment')
 const BAD_HOST = malformed('the host is malformed')
 const DOTS = malformed('the path has a dot segment')
-const TOO_LONG: Refusal = {
-  code: 'TARGET_LINE_TOO_LONG',
-  message: `the request target has more than ${TARGET_LINE_BYTES_MAX} bytes`,
-}
 
 /**
  * Takes the target of a request line and its Host apart: origin form and absolute form (RFC 9112 3.2.1, 3.2.2; the
@@ -29,7 +24,6 @@ const TOO_LONG: Refusal = {
  * never repaired: dot segments, in whatever encoding, above all.
  */
 export function readTarget(target: string, hostField: string): RequestTarget | Refusal {
-  if (target.length > TARGET_LINE_BYTES_MAX) return TOO_LONG
   if (target.charCodeAt(0) === SLASH) return readOrigin(target, hostField)
   const start = afterScheme(target)
   if (start === -1) return NO_URL

@@ -37,6 +37,11 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
   const counters = [
     ['retries_total', 'Attempts after the first.', at(SLOT.retries)],
     ['refused_total', 'Malformed heads that never became requests.', at(SLOT.refused)],
+    [
+      'clients_refused_total',
+      'Connections of clients that were closed at once, for there were too many.',
+      at(SLOT.clientsRefused),
+    ],
     ['request_bytes_total', 'Body bytes from clients.', at(SLOT.requestBytes)],
     ['response_bytes_total', 'Body bytes to clients.', at(SLOT.responseBytes)],
     ['records_total', 'Access records, those dropped later included.', at(SLOT.recorded)],
@@ -59,6 +64,7 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
   ] as const
   for (const [name, help, value] of counters) lines.single(name, 'counter', help, value)
   const levels = [
+    ['client_connections', 'Connections of clients that are open.', at(SLOT.clients)],
     ['active_requests', 'Requests under way.', at(SLOT.active)],
     ['config_revision', 'Revision that every worker serves.', gauges.revision],
     ['workers', 'Workers that accept connections.', gauges.workers],

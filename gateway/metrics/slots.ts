@@ -38,9 +38,13 @@ export const SLOT = {
   handshakes: 19,
   handshakesResumed: 20,
   handshakesFailed: 21,
-  duration: 22,
+  /** Connections of clients that are open. */
+  clients: 22,
+  /** Connections that were closed at once, because there were too many. */
+  clientsRefused: 23,
+  duration: 24,
   /** From asking a target to the head of its answer. */
-  firstByte: 22 + HISTOGRAM,
+  firstByte: 24 + HISTOGRAM,
 } as const
 
 /** Where each counter of a route lies in its series. */
@@ -102,6 +106,7 @@ export type MetricsLevel = (typeof METRICS_LEVELS)[number]
 
 /** The counters of all workers. Goes to every worker; each writes its own part. */
 export type MetricsMemory = {
+  readonly workers: number
   readonly level: MetricsLevel
   readonly slots: SharedArrayBuffer
   readonly routes: SharedArrayBuffer
@@ -113,6 +118,7 @@ export type MetricsMemory = {
 export function makeMetrics(workers: number, level: MetricsLevel): MetricsMemory {
   const bytes = SLOTS_PER_WORKER * Float64Array.BYTES_PER_ELEMENT
   return {
+    workers,
     level,
     slots: new SharedArrayBuffer(workers * bytes),
     routes: makeSeries(level === 'full' ? workers : 0, ROUTE_SERIES),

@@ -109,6 +109,11 @@ export class WorkerMetrics {
     if (this.#isCounting) add(this.#slots, SLOT.refused, 1)
   }
 
+  /** A connection was closed at once. */
+  clientRefused(): void {
+    if (this.#isCounting) add(this.#slots, SLOT.clientsRefused, 1)
+  }
+
   /** An access record was handed over. */
   recorded(): void {
     add(this.#slots, SLOT.recorded, 1)

@@ -3,6 +3,7 @@ import { HTTP2_REPLAY_BYTES_MAX, INTERIM_ANSWERS_MAX } from '../../shared/limits
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Deadline } from '../deadlines.ts'
 import type { Fields } from '../http1/fields.ts'
+import { USUAL_BOUNDS } from '../http1/head-bounds.ts'
 import { contentLength } from '../http2/content-length.ts'
 import { addLines, fieldObject } from '../http2/outgoing-fields.ts'
 import { isRefused, readFields, readTrailers, type RawFields } from '../http2/raw-fields.ts'
@@ -154,7 +155,7 @@ export class Http2Call implements UpstreamCall {
   #onInterim(status: number, raw: RawFields): void {
     if (this.#phase !== 'ready') return
     this.#interims += 1
-    const fields = readFields(raw)
+    const fields = readFields(raw, USUAL_BOUNDS)
     if (isRefused(fields)) this.#refuse(fields.message)
     else if (this.#interims > INTERIM_ANSWERS_MAX)
       this.#refuse('there are too many interim answers')
@@ -166,7 +167,7 @@ export class Http2Call implements UpstreamCall {
     answer: { readonly status: number; readonly flags: number; readonly raw: RawFields },
   ): void {
     if (this.#phase !== 'ready' || stream !== this.#stream) return
-    const fields = readFields(answer.raw)
+    const fields = readFields(answer.raw, USUAL_BOUNDS)
     const length = isRefused(fields) ? null : contentLength(fields)
     if (isRefused(fields)) this.#refuse(fields.message)
     else if (length === null) this.#refuse('Content-Length is no number')

@@ -188,6 +188,10 @@ describe('options', () => {
       status: '127.0.0.1:8081',
       label: ['zone=a', 'rack=7'],
       'drain-ms': 30_000,
+      'client-head-ms': 30_000,
+      'client-body-rate': 128,
+      'client-connections': 32_768,
+      'client-target-bytes': 8_192,
     })
   })
 

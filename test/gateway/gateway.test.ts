@@ -473,6 +473,22 @@ test('a port that is taken is told, and nothing is left behind', async () => {
   expect(isRaftwayError(failure) && failure.message).toContain(`127.0.0.1:${port}`)
 })
 
+test('connections are bounded over all workers', async () => {
+  const gateway = await start({ drainMs: 50, clients: { connectionsMax: 4 } })
+  const sockets = await Promise.all(Array.from({ length: 4 }, () => openRaw(gateway.httpPort)))
+  await Promise.all(
+    sockets.map((socket) => {
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      return readUntil(socket, (text) => text.includes('"error"'))
+    }),
+  )
+  for (let i = 0; i < 8; i++) expect(await sendRaw(gateway.httpPort)).toBe('')
+  const metrics = await (await fetch(`http://127.0.0.1:${gateway.statusPort}/metrics`)).text()
+  expect(metrics).toMatch(/^raftway_gateway_client_connections 4$/m)
+  expect(metrics).toMatch(/^raftway_gateway_clients_refused_total 8$/m)
+  for (const socket of sockets) socket.destroy()
+})
+
 test('every wrong option is named at once', async () => {
   const failure = await start({
     name: 'gw 1',

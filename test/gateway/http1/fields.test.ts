@@ -1,3 +1,4 @@
+import { USUAL_BOUNDS } from '../../../gateway/http1/head-bounds.ts'
 import { expect, test } from 'vitest'
 import { FIELD, fieldIdOf } from '../../../gateway/http1/field-names.ts'
 import type { Fields } from '../../../gateway/http1/fields.ts'
@@ -5,7 +6,7 @@ import { HeadReader } from '../../../gateway/http1/head-reader.ts'
 import { RequestHead } from '../../../gateway/http1/request-head.ts'
 
 function fieldsOf(lines: string): Fields {
-  const head = new RequestHead()
+  const head = new RequestHead(USUAL_BOUNDS)
   const bytes = Buffer.from(`GET / HTTP/1.1\r\nHost: a\r\n${lines}\r\n`, 'latin1')
   expect(new HeadReader(head).read(bytes, 0, bytes.length)).toBe(bytes.length)
   return head.fields

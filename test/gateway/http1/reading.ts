@@ -1,3 +1,4 @@
+import { USUAL_BOUNDS } from '../../../gateway/http1/head-bounds.ts'
 import { BODY, BodyReader } from '../../../gateway/http1/body-reader.ts'
 import type { Fields } from '../../../gateway/http1/fields.ts'
 import { isRefusal, readTargetFor } from '../../../gateway/listeners/request-target.ts'
@@ -25,7 +26,7 @@ export type Reading = {
 
 /** Reads requests from pieces, one after another, as a connection does. */
 export function readRequests(pieces: readonly Buffer[]): Reading {
-  const head = new RequestHead()
+  const head = new RequestHead(USUAL_BOUNDS)
   return new StreamReader(head, {
     line: () => `${head.method} ${head.target} ${head.minor}`,
     refused: () => {

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { isRefusal, readHost, readTarget } from '../../../gateway/listeners/request-target.ts'
-import { TARGET_LINE_BYTES_MAX } from '../../../shared/limits.ts'
 
 test.each([
   ['/', 'example.com', { authority: 'example.com', host: 'example.com', path: '/', query: '' }],
@@ -52,13 +51,6 @@ test.each([
 ])('%s is refused', (_what, target, host) => {
   const read = readTarget(target, host)
   expect(isRefusal(read) && read.code).toBe('BAD_REQUEST')
-})
-
-test('a target is refused from one byte over the limit on', () => {
-  const longest = `/${'a'.repeat(TARGET_LINE_BYTES_MAX - 1)}`
-  expect(isRefusal(readTarget(longest, 'x'))).toBe(false)
-  const read = readTarget(`${longest}a`, 'x')
-  expect(isRefusal(read) && read.code).toBe('TARGET_LINE_TOO_LONG')
 })
 
 test('a host is lower case, without brackets and port', () => {

@@ -3,6 +3,7 @@ import type { SealKeys } from '../../../shared/definitions/seal.ts'
 import { Random } from '../../../shared/random.ts'
 import type { DefinitionInput, Kind } from '../../../shared/definitions/kinds.ts'
 import { withRevision } from '../../../shared/definitions/parse.ts'
+import { USUAL_CLIENTS, type ClientBounds } from '../../../gateway/client-bounds.ts'
 import { CurrentTable } from '../../../gateway/config/current-table.ts'
 import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Consumers } from '../../../gateway/consumers/consumers.ts'
@@ -11,6 +12,7 @@ import type { Exchange } from '../../../gateway/exchange.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
+import { ClientCount } from '../../../gateway/metrics/client-count.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Access } from '../../../gateway/plugins/access.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
@@ -50,10 +52,7 @@ export async function startOneWorker(
 }
 
 /** What a test may set of a listener. */
-type Patience = Pick<
-  ListenerParts,
-  'idleMs' | 'headMs' | 'connectionsMax' | 'connectionsPerAddressMax' | 'trusted' | 'proxyProtocol'
->
+type Patience = Partial<ClientBounds> & Pick<ListenerParts, 'trusted' | 'proxyProtocol'>
 
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
@@ -66,7 +65,15 @@ export async function startImpatientWorker(
   },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
-  const { records: settings, traces, https: secure, epochMs = Date.now, ...limits } = patience
+  const {
+    records: settings,
+    traces,
+    https: secure,
+    epochMs = Date.now,
+    trusted,
+    proxyProtocol,
+    ...bounds
+  } = patience
   const now = (): number => performance.now()
   const deadlines = new Deadlines(now)
   const connections = new Connections(deadlines)
@@ -113,8 +120,12 @@ export async function startImpatientWorker(
     serve: (exchange: Exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
     onRefused: () => metrics.refused(),
+    onTooMany: () => metrics.clientRefused(),
+    clients: new ClientCount(memory, 0),
+    bounds: { ...USUAL_CLIENTS, ...bounds },
     deadlines,
-    ...limits,
+    trusted: trusted ?? null,
+    proxyProtocol: proxyProtocol ?? 'off',
   }
   const listener = new Http1Listener(listenerParts)
   const https = tls === null ? null : new Http1Listener({ ...listenerParts, tls })

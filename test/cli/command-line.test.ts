@@ -3,6 +3,7 @@ import { GROUPS, loadCommands } from '../../cli/command-tree.ts'
 import { completeWords } from '../../cli/complete.ts'
 import { UsageError } from '../../cli/failures.ts'
 import { parseArguments, type CommandTree } from '../../cli/parser.ts'
+import { KIND_NAMES } from '../../shared/definitions/kinds.ts'
 import { raftway } from './terminal.ts'
 
 const commands = await loadCommands(undefined)
@@ -81,10 +82,7 @@ describe('what is not understood', () => {
     ['get apis a b', 'unexpected argument "b"'],
     ['get', 'an argument is missing: raftway get <kind> [name]'],
     ['get apsi', 'unknown kind "apsi", did you mean "api"?'],
-    [
-      'get unicorns',
-      'unknown kind "unicorns", one of Upstream, Api, Stream, Secret, Certificate, Token, Revocation is wanted',
-    ],
+    ['get unicorns', `unknown kind "unicorns", one of ${KIND_NAMES.join(', ')} is wanted`],
     ['cluster', 'say what of "cluster"'],
     ['apply -m one -m two -f x', '--message is given more than once'],
     ['history --limit many', '--limit must be a whole number'],

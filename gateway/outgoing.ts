@@ -1,5 +1,10 @@
 import type { Socket } from 'node:net'
-import { GATHERED_CHARS_MAX, READ_BYTES, SMALL_PIECE_BYTES_MAX } from '../shared/limits.ts'
+import {
+  GATHERED_CHARS_MAX,
+  GATHERED_WRITES_MAX,
+  READ_BYTES,
+  SMALL_PIECE_BYTES_MAX,
+} from '../shared/limits.ts'
 import { chunkStart } from './http1/serialise.ts'
 
 /** Room for the text before a piece, its chunk's frame, and the piece. */
@@ -11,16 +16,25 @@ const SCRATCH_BYTES = READ_BYTES + GATHERED_CHARS_MAX + 64
  */
 let scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
 
+/** What the whole thread writes when the turn of the event loop ends. */
+const due: Outgoing[] = []
+
 /**
- * What goes out on one socket, in as few writes as can be: heads and small pieces are gathered as text, one character a byte,
- * until they are flushed. Pieces are copied or written before the call returns; their bytes stay the caller's.
+ * What goes out on one socket, in as few writes as can be: heads and small pieces are gathered as text, one character a byte.
+ * What is flushed leaves at the end of the turn, together with what goes out on other sockets: code that alternates with
+ * the kernel's for each message costs a quarter more (test/bench/README.md, proxy). Pieces are copied or written before
+ * the call returns; their bytes stay the caller's.
  */
 export class Outgoing {
   readonly #socket: Socket
+  readonly #onFull: () => void
   #text = ''
+  #isDue = false
 
-  constructor(socket: Socket) {
+  /** `onFull`: what left at the end of a turn was not taken at once, and a drain will follow. */
+  constructor(socket: Socket, onFull: () => void) {
     this.#socket = socket
+    this.#onFull = onFull
   }
 
   /** Gathers text. It goes out with `flush`, or before the next larger piece. */
@@ -34,11 +48,23 @@ export class Outgoing {
     if (size > SMALL_PIECE_BYTES_MAX) return this.#large(bytes, from, to, isChunked)
     const text = bytes.toString('latin1', from, to)
     this.#text += isChunked ? `${chunkStart(size)}${text}\r\n` : text
-    return this.#text.length > GATHERED_CHARS_MAX ? this.flush() : !this.#socket.writableNeedDrain
+    return this.#text.length > GATHERED_CHARS_MAX ? this.write() : !this.#socket.writableNeedDrain
   }
 
-  /** Writes what was gathered. False: wait for a drain. */
+  /** What was gathered leaves at the end of this turn, or at once if it is much. False: wait for a drain. */
   flush(): boolean {
+    if (this.#text.length > GATHERED_CHARS_MAX) return this.write()
+    if (!this.#isDue && this.#text !== '') {
+      this.#isDue = true
+      if (due.length === 0) setImmediate(writeDue)
+      due.push(this)
+      if (due.length >= GATHERED_WRITES_MAX) writeDue()
+    }
+    return !this.#socket.writableNeedDrain
+  }
+
+  /** Writes what was gathered, for whoever closes the socket or gives it away. False: wait for a drain. */
+  write(): boolean {
     if (this.#text === '') return !this.#socket.writableNeedDrain
     const text = this.#text
     this.#text = ''
@@ -48,6 +74,12 @@ export class Outgoing {
   /** Whether something was gathered and not yet written. */
   get isPending(): boolean {
     return this.#text !== ''
+  }
+
+  /** The turn ends. */
+  onDue(): void {
+    this.#isDue = false
+    if (this.#text !== '' && !this.#socket.destroyed && !this.write()) this.#onFull()
   }
 
   #large(bytes: Buffer, from: number, to: number, isChunked: boolean): boolean {
@@ -64,4 +96,10 @@ export class Outgoing {
     if (isShared && this.#socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
     return isFree
   }
+}
+
+function writeDue(): void {
+  // Nothing that is written makes more of it: sockets tell of failures and drains later.
+  for (const outgoing of due) outgoing.onDue()
+  due.length = 0
 }

@@ -555,6 +555,8 @@ export const GRPC_TIMEOUT_MS_MAX = 2 ** 31 - 1
 export const SMALL_PIECE_BYTES_MAX = 4 * KIB
 /** Text that is gathered for one write. */
 export const GATHERED_CHARS_MAX = 16 * KIB
+/** Sockets that are written to together: as many as wait, but no turn may keep the first one waiting for long. */
+export const GATHERED_WRITES_MAX = 64
 /** What is read from a target at once. */
 export const READ_BYTES = 64 * KIB
 /** Deadlines are looked through this often, so many ticks ahead. */

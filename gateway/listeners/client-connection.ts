@@ -69,7 +69,7 @@ export class ClientConnection {
     this.tls = client.tls
     this.head = new RequestHead(parts.headBounds)
     this.#reader = new HeadReader(this.head)
-    this.outgoing = new Outgoing(socket)
+    this.outgoing = new Outgoing(socket, () => this.#stalled(false))
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(parts.bounds.headMs)
     tellProtocol(socket, (bytes, isHttp2) => this.#onFirst(bytes, isHttp2))
@@ -82,7 +82,12 @@ export class ClientConnection {
 
   /** Whether nothing is under way, so that it may be closed without a loss. */
   get isIdle(): boolean {
-    return this.#step === 'head' && !this.#reader.isPartial && this.#socket.writableLength === 0
+    return this.#step === 'head' && !this.#reader.isPartial && !this.#isWriting
+  }
+
+  /** Whether the system has not taken everything that was said to the client. */
+  get #isWriting(): boolean {
+    return this.outgoing.isPending || this.#socket.writableLength > 0
   }
 
   /** Decides, before a reply's head goes out, whether the connection closes after it. */
@@ -146,7 +151,6 @@ export class ClientConnection {
   handOver(head: string): ByteStream {
     const socket = this.#socket
     this.outgoing.add(head)
-    this.outgoing.flush()
     const held = this.#held
     this.#leave()
     this.#stopListening()
@@ -347,7 +351,6 @@ export class ClientConnection {
       `${statusLine(reply.status)}${lengthLine(reply.body.length)}${lines}Connection: close\r\n\r\n`,
     )
     this.outgoing.piece(reply.body, 0, reply.body.length, false)
-    this.outgoing.flush()
     this.#linger()
   }
 
@@ -402,7 +405,7 @@ export class ClientConnection {
       return
     }
     const isAnswered = this.#step === 'head' || exchange?.handler === null
-    if (isAnswered && this.#socket.writableLength > 0) this.#linger()
+    if (isAnswered && this.#isWriting) this.#linger()
     else this.destroy()
     exchange?.onGone()
   }
@@ -422,6 +425,8 @@ export class ClientConnection {
   }
 
   #leave(): void {
+    // What was said so far is not taken back, however the connection ends.
+    if (!this.#socket.destroyed) this.outgoing.write()
     this.#step = 'gone'
     this.#exchange = null
     this.#held = null

@@ -54,7 +54,7 @@ export class TargetConnection {
     const { session, tls } = pool
     const socket = dial(pool.target, { onread, session, tls, protocol: 'http/1.1' })
     this.#socket = socket
-    this.#outgoing = new Outgoing(socket)
+    this.#outgoing = new Outgoing(socket, () => {})
     this.#deadline = pool.deadlines.create(this)
     this.#deadline.set(pool.connectMs)
     socket.once(readyEvent(pool.target), () => this.#onConnected())

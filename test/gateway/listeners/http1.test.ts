@@ -87,6 +87,14 @@ test('a body that a target ends with its connection becomes chunks', async () =>
   expect(answer).toMatch(/\r\nTransfer-Encoding: chunked\r\n[^]*\r\n\r\n3\r\nabc\r\n0\r\n\r\n$/)
 })
 
+test('what was there of an answer before it broke off arrives, and then the connection is cut', async () => {
+  const { gateway } = await gatewayTo(
+    'HTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\nno size',
+  )
+  const answer = await sendRaw(gateway.port, GET)
+  expect(answer).toMatch(/^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\n2\r\nab\r\n$/)
+})
+
 test('a client that has closed its side gets its answer', async () => {
   const behind = await rawTarget((socket) => void setTimeout(() => socket.end(OK), 100))
   const gateway = await worker(api('a', '/', targets(behind.url)))

@@ -25,7 +25,7 @@ const TICKET_KEY_BYTES = 48
 export type PoolParts = {
   readonly workers: number
   readonly addresses: Addresses
-  /** Keys that open the keys of Certificates. */
+  /** Keys that open the secrets of definitions. */
   readonly sealKeys: SealKeys
   /** Another gateway may have the port, which this one takes over from. */
   readonly sharesPort: boolean
@@ -75,9 +75,8 @@ export class WorkerPool implements LinkHandler {
   constructor(parts: PoolParts) {
     this.#parts = parts
     this.#workers = parts.workers
-    const { addresses, sealKeys } = parts
-    this.#tls =
-      addresses.https === null ? null : { sealKeys, ticketKeys: randomBytes(TICKET_KEY_BYTES) }
+    const hasTls = parts.addresses.https !== null
+    this.#tls = hasTls ? { ticketKeys: randomBytes(TICKET_KEY_BYTES) } : null
     this.metrics = makeMetrics(parts.workers, parts.metricsLevel)
   }
 
@@ -242,6 +241,7 @@ export class WorkerPool implements LinkHandler {
         traces: this.#parts.traces,
         network: this.#parts.network,
         clients: this.#parts.clients,
+        sealKeys: this.#parts.sealKeys,
         tls: this.#tls,
         ownPorts: this.#parts.ownPorts,
         drainMs: this.#parts.drainMs,

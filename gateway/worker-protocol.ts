@@ -20,8 +20,10 @@ export type WorkerStart = {
   readonly traces: TraceSettings | null
   readonly network: NetworkSettings
   readonly clients: ClientBounds
+  /** What opens the secrets of definitions. */
+  readonly sealKeys: SealKeys
   /** Null: no https port. */
-  readonly tls: { readonly sealKeys: SealKeys; readonly ticketKeys: Uint8Array } | null
+  readonly tls: { readonly ticketKeys: Uint8Array } | null
   /** Ports that are not for Streams. */
   readonly ownPorts: readonly number[]
   /** How long what is under way has when it is to end. */

@@ -19,6 +19,7 @@ import { Access } from './plugins/access.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
+import { Secrets } from './secrets/secrets.ts'
 import { WorkerStreams } from './streams/worker-streams.ts'
 import { Tunnels } from './tunnels.ts'
 import { activeChecks } from './upstream/health-checks.ts'
@@ -48,7 +49,8 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const tunnels = new Tunnels(current, deadlines)
   const adopter = new TableAdopter(current, upstreams)
   const consumers = new Consumers()
-  const access = new Access({ consumers, current, epochMs })
+  const secrets = new Secrets(start.sealKeys)
+  const access = new Access({ consumers, secrets, current, epochMs })
   const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
@@ -65,7 +67,7 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
     ...aboutClients(),
   })
   const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
-  return { ...live, adopter, consumers, connections, listeners, streams }
+  return { ...live, adopter, consumers, secrets, connections, listeners, streams }
 }
 
 type Parts = ReturnType<typeof makeWorker>
@@ -101,11 +103,12 @@ function runWorker(
 }
 
 function change(parts: Parts, message: Extract<ToWorker, { type: 'change' }>): void {
-  const { adopter, consumers, current, metrics, streams, tls } = parts
+  const { adopter, consumers, current, metrics, secrets, streams, tls } = parts
   const puts = textsOf(message)
   consumers.adopt(puts, message.deletes)
+  const closed = secrets.adopt(puts, message.deletes)
   const unusable = tls?.certificates.adopt(puts, message.deletes) ?? []
-  const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable]
+  const quarantined = [...adopter.adopt(puts, message.deletes), ...unusable, ...closed]
   metrics.configChanged(now(), current)
   streams.adopt()
   if (!message.isPartial) streams.applied(message.to, quarantined)
@@ -177,7 +180,7 @@ async function loadOptional(): Promise<Optional> {
     acceptor: (metrics) =>
       tls === null || accepting === null
         ? null
-        : new accepting.TlsAcceptor(tls.sealKeys, tls.ticketKeys, metrics),
+        : new accepting.TlsAcceptor(start.sealKeys, tls.ticketKeys, metrics),
   }
 }
 

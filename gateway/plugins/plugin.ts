@@ -3,10 +3,12 @@ import type { Identity } from '../consumers/identity.ts'
 import type { CurrentTable } from '../config/current-table.ts'
 import type { Reply, StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
+import type { Secrets } from '../secrets/secrets.ts'
 
 /** What lives as long as a worker and is used by plugins. */
 export type PluginParts = {
   readonly consumers: Consumers
+  readonly secrets: Secrets
   readonly current: CurrentTable
   /** Milliseconds since 1970. */
   readonly epochMs: () => number

@@ -1,12 +1,12 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import type { CertificateSpec } from '../../shared/definitions/certificate.ts'
-import { openSecret, type SealKeys } from '../../shared/definitions/seal.ts'
-import { isSealed } from '../../shared/definitions/secret.ts'
+import type { SealKeys } from '../../shared/definitions/seal.ts'
 import { describeError } from '../../shared/errors.ts'
 import { TLS_HANDSHAKE_MS_MAX } from '../../shared/limits.ts'
 import type { Quarantined } from '../../shared/routing/types.ts'
 import { nameOfText, type DefinitionName } from '../config/definition-text.ts'
+import { openedText } from '../secrets/open.ts'
 
 /** A Certificate in use. Replaced as a whole; connections that it was shown on stay as they are. */
 export type ShownCertificate = {
@@ -95,7 +95,8 @@ export class Certificates {
   }
 
   #entryOf(name: string, spec: CertificateSpec): Entry {
-    const key = this.#openKey(name, spec)
+    const place = { kind: 'Certificate', name, path: 'spec.key' }
+    const key = openedText(this.#keys, place, spec.key)
     const leaf = new X509Certificate(spec.certificate)
     if (!leaf.checkPrivateKey(createPrivateKey(key))) {
       throw new Error('the key does not belong to the certificate')
@@ -109,16 +110,6 @@ export class Certificates {
       mode: spec.clients?.mode ?? 'none',
       server: () => (server ??= this.#makeServer(name, spec, key)),
     }
-  }
-
-  #openKey(name: string, { key }: CertificateSpec): string {
-    if (typeof key === 'string') return key
-    if (!isSealed(key)) throw new Error('the key is shown, not given: it was redacted')
-    const place = { kind: 'Certificate', name, path: 'spec.key' }
-    const opened = openSecret(this.#keys, place, key.sealed)
-    if (opened.ok) return opened.value
-    if (opened.reason === 'damaged') throw new Error('the sealed key is damaged')
-    throw new Error(`the key was sealed with ${opened.keyId}, which --seal-key does not have`)
   }
 
   #makeServer(name: string, spec: CertificateSpec, key: string): Server {

@@ -23,6 +23,7 @@ import { Tracer } from '../../../gateway/tracing/tracer.ts'
 import { TlsAcceptor } from '../../../gateway/tls/tls-acceptor.ts'
 import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
+import { Secrets } from '../../../gateway/secrets/secrets.ts'
 import { Discovery, type Discover } from '../../../gateway/discovery/discovery.ts'
 import { activeChecks } from '../../../gateway/upstream/health-checks.ts'
 import { LiveUpstreams } from '../../../gateway/upstream/live-upstreams.ts'
@@ -59,7 +60,9 @@ export async function startImpatientWorker(
   patience: Patience & {
     readonly records?: RecordSettings
     readonly traces?: TraceSettings
-    readonly https?: { readonly sealKeys?: SealKeys }
+    /** An https port beside the other one. */
+    readonly https?: Readonly<Record<string, never>>
+    readonly sealKeys?: SealKeys
     /** Clock of plugins, in milliseconds since 1970. */
     readonly epochMs?: () => number
   },
@@ -69,6 +72,7 @@ export async function startImpatientWorker(
     records: settings,
     traces,
     https: secure,
+    sealKeys = [],
     epochMs = Date.now,
     trusted,
     proxyProtocol,
@@ -108,11 +112,11 @@ export async function startImpatientWorker(
     return () => clearTimeout(timer)
   }
   const tunnels = new Tunnels(current, deadlines)
-  const tls =
-    secure === undefined ? null : new TlsAcceptor(secure.sealKeys ?? [], randomBytes(48), metrics)
+  const tls = secure === undefined ? null : new TlsAcceptor(sealKeys, randomBytes(48), metrics)
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
   const consumers = new Consumers()
-  const access = new Access({ consumers, current, epochMs })
+  const secrets = new Secrets(sealKeys)
+  const access = new Access({ consumers, secrets, current, epochMs })
   const kept = { current, access, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
@@ -136,7 +140,8 @@ export async function startImpatientWorker(
     const texts = given.map((definition) => JSON.stringify(withRevision(definition, numbers)))
     consumers.adopt(texts, [])
     const unusable = tls?.certificates.adopt(texts, []) ?? []
-    const quarantined = [...adopter.adopt(texts, []), ...unusable]
+    const closed = secrets.adopt(texts, [])
+    const quarantined = [...adopter.adopt(texts, []), ...unusable, ...closed]
     if (quarantined.length > 0) throw new Error(JSON.stringify(quarantined))
   }
   if (definitions.length > 0) adopt(...definitions)
@@ -153,6 +158,7 @@ export async function startImpatientWorker(
     adopt,
     remove: (kind, name) => {
       consumers.adopt([], [{ kind, name }])
+      secrets.adopt([], [{ kind, name }])
       adopter.adopt([], [{ kind, name }])
       tls?.certificates.adopt([], [{ kind, name }])
     },

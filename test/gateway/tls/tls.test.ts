@@ -264,7 +264,7 @@ test('a sealed key is opened with the gateway’s own; what cannot be opened is 
   const read = readSealKeys(randomBytes(32).toString('base64'))
   const other = readSealKeys(randomBytes(32).toString('base64'))
   if (!read.ok || !other.ok) throw new Error('no keys')
-  const started = await startImpatientWorker({ https: { sealKeys: read.keys } })
+  const started = await startImpatientWorker({ https: {}, sealKeys: read.keys })
   closing.push(() => started.stop())
   const sealed = async (
     keys: typeof read.keys,

@@ -52,6 +52,12 @@ export const ACCESS_RULES_MAX = 1_000
 export const LIMITS_PER_OWNER_MAX = 32
 export const LIMIT_MAX = 1_000_000_000
 export const LIMIT_WINDOW_MS_MAX = 31 * 24 * 3_600_000
+/** What one request may count. */
+export const LIMIT_COST_MAX = 1_000_000
+/** Parts of the key that a limit counts by. */
+export const LIMIT_KEY_PARTS_MAX = 4
+/** Consumers that a limit names as exempt; more of them share a role or a label. */
+export const EXEMPT_CONSUMERS_MAX = 1_000
 /** API keys that a plugin remembers to have found lately; all are forgotten when there are more. */
 export const KNOWN_KEYS_MAX = 10_000
 /** An API key that is longer is refused unread. */

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import {
   CREDENTIALS_PER_CONSUMER_MAX,
   DESCRIPTION_CHARS_MAX,
-  LIMITS_PER_OWNER_MAX,
   METADATA_CHARS_MAX,
   METADATA_MAX,
   PLANS_PER_CONSUMER_MAX,
@@ -13,7 +12,7 @@ import {
   USERNAME_CHARS_MAX,
 } from '../limits.ts'
 import { momentSchema, nameSchema, networksSchema, roleSchema } from './common.ts'
-import { rateLimitSchema } from './rate-limit.ts'
+import { rateLimitsSchema } from './rate-limit.ts'
 import { secretSchema } from './secret.ts'
 
 const hexSchema = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 hex digits')
@@ -94,9 +93,7 @@ export const consumerSpecSchema = z.strictObject({
     })
     .optional()
     .describe('For headers and error texts; nothing is decided by it.'),
-  limits: z
-    .array(rateLimitSchema)
-    .max(LIMITS_PER_OWNER_MAX)
+  limits: rateLimitsSchema
     .optional()
     .describe('In place of those of the same name of its plans and of routes.'),
   allow: z

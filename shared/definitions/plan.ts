@@ -2,14 +2,13 @@ import { z } from 'zod'
 import {
   ACCESS_RULES_MAX,
   DESCRIPTION_CHARS_MAX,
-  LIMITS_PER_OWNER_MAX,
   PATH_CHARS_MAX,
   PRIORITY_MAX,
   ROLES_MAX,
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
 import { methodsSchema, nameSchema, roleSchema } from './common.ts'
-import { rateLimitSchema } from './rate-limit.ts'
+import { rateLimitsSchema } from './rate-limit.ts'
 
 /** Which requests somebody may make: of one Api, and of it only some routes or methods. */
 const accessRuleSchema = z.strictObject({
@@ -44,7 +43,7 @@ export const planSpecSchema = z.strictObject({
     .describe(
       'What may be asked for; the rules of all plans together. Omitted: this plan permits everything.',
     ),
-  limits: z.array(rateLimitSchema).max(LIMITS_PER_OWNER_MAX).optional(),
+  limits: rateLimitsSchema.optional(),
   roles: z.array(roleSchema).max(ROLES_MAX).optional().describe('Added to those of the Consumer.'),
   description: z.string().max(DESCRIPTION_CHARS_MAX).optional(),
 })

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, unreachable } from '../shared/assert.ts'
 import { describeError } from '../shared/errors.ts'

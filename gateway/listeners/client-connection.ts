@@ -11,9 +11,10 @@ import { Outgoing } from '../outgoing.ts'
 import { errorReply, replyLines } from '../reply.ts'
 import type { ClientFacts } from './client-facts.ts'
 import type { ConnectionParts } from './connection-parts.ts'
+import type { DirectReads } from './direct-reads.ts'
 import { Farewell } from './farewell.ts'
 import { Http1Exchange } from './http1-exchange.ts'
-import { tellProtocol } from './preface.ts'
+import { prefaceIn } from './preface.ts'
 import { free } from './read-memory.ts'
 import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
@@ -40,6 +41,8 @@ export class ClientConnection {
   /** Null: what the peer says of its clients is not believed. */
   readonly trusted: TrustedProxies | null
   readonly #socket: Socket
+  /** Null: reads are `data` events. */
+  readonly #reads: DirectReads | null
   readonly #reader: HeadReader
   readonly #body = new BodyReader()
   readonly #deadline: Deadline
@@ -49,6 +52,8 @@ export class ClientConnection {
   /** Bytes that wait: for a request before them, for somebody who wants the body, for a client to take its answers. */
   #held: Buffer | null = null
   #isConsuming = false
+  /** It may still turn out to speak HTTP/2. */
+  #isFirst = true
   #isBodyWanted = false
   #isBodyPaused = false
   /** Bytes of the body that are still to come before the client is given another `idleMs`. */
@@ -60,7 +65,13 @@ export class ClientConnection {
   /** Bytes of a body after its reply that may still be dropped. */
   #droppable = 0
 
-  constructor(socket: Socket, client: ClientFacts, parts: ConnectionParts) {
+  /** `socket` was not read from, or is that of `reads`. */
+  constructor(
+    socket: Socket,
+    client: ClientFacts,
+    parts: ConnectionParts,
+    reads: DirectReads | null,
+  ) {
     this.#socket = socket
     this.#parts = parts
     this.clientAddress = client.address
@@ -72,7 +83,9 @@ export class ClientConnection {
     this.outgoing = new Outgoing(socket, () => this.#stalled(false))
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(parts.bounds.headMs)
-    tellProtocol(socket, (bytes, isHttp2) => this.#onFirst(bytes, isHttp2))
+    this.#reads = reads
+    if (reads === null) socket.on('data', (bytes: Buffer) => this.#onData(bytes))
+    else reads.taker = (bytes, size) => this.#onBytes(bytes, size)
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     // A broken connection is heard by `close`; without a listener an error would end the process.
@@ -183,47 +196,54 @@ export class ClientConnection {
     exchange?.onGone()
   }
 
-  #onFirst(bytes: Buffer, isHttp2: boolean): void {
-    if (isHttp2) {
-      this.#held = bytes
-      this.#parts.speakHttp2(this.handOver(''), this)
-      return
-    }
-    this.#socket.on('data', (more: Buffer) => this.#onData(more))
-    this.#onData(bytes)
+  #onData(bytes: Buffer): void {
+    this.#onBytes(bytes, bytes.length)
+    if (this.#step !== 'gone' && bytes.length >= FREED_BYTES_MIN) free(bytes)
   }
 
-  #onData(bytes: Buffer): void {
+  /** What is to be kept of the bytes is copied. */
+  #onBytes(bytes: Buffer, end: number): void {
     const held = this.#held
     this.#held = null
-    this.#consume(held === null ? bytes : Buffer.concat([held, bytes]))
-    if (this.#held === null && this.#step !== 'gone' && bytes.length >= FREED_BYTES_MIN) free(bytes)
+    const all = held === null ? bytes : Buffer.concat([held, bytes.subarray(0, end)])
+    const allEnd = held === null ? end : all.length
+    if (!this.#isFirst || this.#isHttp1(all, allEnd)) this.#consume(all, allEnd)
+  }
+
+  /** Looks at the first bytes. False: they are dealt with. */
+  #isHttp1(bytes: Buffer, end: number): boolean {
+    const preface = prefaceIn(bytes, end)
+    this.#isFirst = preface === 'part'
+    if (preface === 'none') return true
+    this.#held = Buffer.from(bytes.subarray(0, end))
+    if (preface === 'whole') this.#parts.speakHttp2(this.handOver(''), this)
+    return false
   }
 
   /** Takes what waits, and then what comes. */
   #goOn(): void {
     const held = this.#held
     this.#held = null
-    if (held !== null) this.#consume(held)
+    if (held !== null) this.#consume(held, held.length)
     else if (this.#isBodyWanted) this.#exchange?.handler?.onBodyPause()
     if (this.#held === null && this.#step !== 'gone' && this.#socket.isPaused()) {
       this.#socket.resume()
     }
   }
 
-  #consume(bytes: Buffer): void {
-    const end = bytes.length
+  #consume(bytes: Buffer, end: number): void {
     let at = 0
     this.#isConsuming = true
     while (at < end) {
-      const next = this.#step === 'head' ? this.#readHead(bytes, at) : this.#readBody(bytes, at)
+      const next =
+        this.#step === 'head' ? this.#readHead(bytes, at, end) : this.#readBody(bytes, at, end)
       if (next === MORE) break
       at = next
     }
     this.#isConsuming = false
     if (this.#step !== 'head' && this.#step !== 'serving') return
     if (at < end) {
-      this.#held = bytes.subarray(at)
+      this.#held = Buffer.from(bytes.subarray(at, end))
       this.#socket.pause()
     }
     if (this.#isBodyWanted) this.#exchange?.handler?.onBodyPause()
@@ -231,24 +251,24 @@ export class ClientConnection {
   }
 
   /** Gives where to go on, or MORE when the rest has to wait. */
-  #readHead(bytes: Buffer, at: number): number {
+  #readHead(bytes: Buffer, at: number, end: number): number {
     // Who does not take its answers gets no more of them.
     if (this.#socket.writableNeedDrain) return MORE
     const wasPartial = this.#reader.isPartial
-    const next = this.#reader.read(bytes, at, bytes.length)
+    const next = this.#reader.read(bytes, at, end)
     if (next === MORE) {
       if (!wasPartial) this.#deadline.set(this.#parts.bounds.headMs)
-      return bytes.length
+      return end
     }
     if (next === REFUSED) {
       this.#refuse(this.head.refusal ?? UNCLEAR)
-      return bytes.length
+      return end
     }
     const { method, target: line, host } = this.head
     const target = readTargetFor(method, line, host ?? '')
     if (isRefusal(target)) {
       this.#refuse(target)
-      return bytes.length
+      return end
     }
     this.#begin(target)
     return next
@@ -276,16 +296,16 @@ export class ClientConnection {
     this.#deadline.set(this.#parts.bounds.idleMs)
   }
 
-  #readBody(bytes: Buffer, from: number): number {
+  #readBody(bytes: Buffer, from: number, end: number): number {
     const body = this.#body
     if (this.#step !== 'serving' || body.isDone || !this.#isBodyWanted || this.#isBodyPaused) {
       return MORE
     }
     const exchange = this.#exchange
-    const event = body.next(bytes, from, bytes.length)
+    const event = body.next(bytes, from, end)
     if (event === BODY.REFUSED) {
       this.#refuseBody(body.refusal ?? UNCLEAR)
-      return bytes.length
+      return end
     }
     if (event === BODY.PIECE) this.#takePiece(exchange, bytes)
     // The end is told in the same turn as the last byte, whatever comes behind it.
@@ -393,7 +413,7 @@ export class ClientConnection {
   /** The client has closed its side; what waits here was sent before. */
   #onEnd(): void {
     this.#isHalfClosed = true
-    if (this.#held === null) this.#onInputEnd()
+    if (this.#held === null || this.#isFirst) this.#onInputEnd()
   }
 
   /** Everything that the client has sent was taken, and nothing more will come. */
@@ -419,6 +439,7 @@ export class ClientConnection {
 
   /** What the socket still tells is for somebody else. */
   #stopListening(): void {
+    if (this.#reads !== null) this.#reads.taker = null
     this.#socket.removeAllListeners('data')
     this.#socket.removeAllListeners('drain')
     this.#socket.removeAllListeners('end')

@@ -10,6 +10,7 @@ import type { ProxyProtocol, TrustedProxies } from './trusted-proxies.ts'
 import type { TlsAcceptor } from '../tls/tls-acceptor.ts'
 import { ClientConnection } from './client-connection.ts'
 import type { ClientFacts } from './client-facts.ts'
+import { DirectReads } from './direct-reads.ts'
 import type { ConnectionParts } from './connection-parts.ts'
 import { Http2Connection } from './http2-connection.ts'
 
@@ -83,9 +84,13 @@ export class Http1Listener {
     this.#proxyProtocol = parts.proxyProtocol ?? 'off'
     this.#tls = parts.tls ?? null
     // A client may close its side and still wait for its answer.
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#accept(socket)
-    })
+    const options = { allowHalfOpen: true, noDelay: true, pauseOnConnect: this.#isDirect }
+    this.#server = createServer(options, (socket) => this.#accept(socket))
+  }
+
+  /** Whether what comes first on a connection is HTTP. */
+  get #isDirect(): boolean {
+    return this.#tls === null && this.#proxyProtocol === 'off'
   }
 
   /** Resolves with the port once connections are accepted. */
@@ -135,17 +140,19 @@ export class Http1Listener {
     if (this.#isDraining) connection.close()
   }
 
-  #accept(socket: Socket): void {
+  #accept(accepted: Socket): void {
     if (this.#clients.inAll >= this.#parts.bounds.connectionsMax) {
-      this.#turnAway(socket)
+      this.#turnAway(accepted)
       return
     }
     this.#clients.opened()
+    const reads = this.#isDirect ? DirectReads.of(accepted) : null
+    const socket = reads?.socket ?? accepted
     socket.once('close', this.#onSocketClosed)
     const address = addressOf(socket)
-    if (this.#proxyProtocol === 'off') this.#begin(socket, address)
+    if (this.#proxyProtocol === 'off') this.#begin(socket, address, reads)
     else if (this.#parts.trusted?.networks.hasText(address) === true) this.#read(socket, address)
-    else if (this.#proxyProtocol === 'accept') this.#begin(socket, address)
+    else if (this.#proxyProtocol === 'accept') this.#begin(socket, address, null)
     else this.#refuse(socket)
   }
 
@@ -158,7 +165,7 @@ export class Http1Listener {
       isOptional: this.#proxyProtocol === 'accept',
       onTaken: (endpoints) => {
         this.#beginning.delete(socket)
-        this.#begin(socket, endpoints?.source.address ?? address)
+        this.#begin(socket, endpoints?.source.address ?? address, null)
         socket.resume()
       },
       onRefused: () => this.#refuse(socket),
@@ -180,14 +187,14 @@ export class Http1Listener {
     socket.destroy()
   }
 
-  #begin(socket: Socket, address: string): void {
+  #begin(socket: Socket, address: string, reads: DirectReads | null): void {
     const ofAddress = this.#perAddress.get(address) ?? 0
     if (ofAddress >= this.#parts.bounds.connectionsPerAddressMax) {
       this.#turnAway(socket)
       return
     }
     this.#perAddress.set(address, ofAddress + 1)
-    if (this.#tls === null) this.#serve(socket, { address, tls: null })
+    if (this.#tls === null) this.#serve(socket, { address, tls: null }, reads)
     else this.#handshake(this.#tls, socket, address)
   }
 
@@ -198,12 +205,14 @@ export class Http1Listener {
     })
     acceptor.accept(socket, (secure, tls) => {
       this.#handshakes.delete(socket)
-      this.#serve(secure, { address, tls })
+      this.#serve(secure, { address, tls }, null)
     })
   }
 
-  #serve(socket: Socket, client: ClientFacts): void {
-    this.#connections.add(new ClientConnection(socket, client, this.#parts))
+  #serve(socket: Socket, client: ClientFacts, reads: DirectReads | null): void {
+    this.#connections.add(new ClientConnection(socket, client, this.#parts, reads))
+    // What was accepted without a read waits for the first one.
+    if (reads === null && socket.isPaused()) socket.resume()
   }
 
   #onClosed(connection: ClientConnection): void {

@@ -7,6 +7,7 @@ import {
   HOST_CHARS_MAX,
   LABEL_CHARS_MAX,
   LABELS_MAX,
+  ROUTE_DRAIN_MS_DEFAULT,
   TIMEOUT_MS_MAX,
   URL_CHARS_MAX,
   WORKERS_MAX,
@@ -41,6 +42,8 @@ export type GatewayOptions = {
   readonly definitionsDir?: string | null
   /** How long a stop waits for requests under way. Default 30000. */
   readonly drainMs?: number
+  /** How long a request may go on after its route is taken out of the config. Default 30000. */
+  readonly routeDrainMs?: number
   /** Start although another gateway listens on the same port, to take over from it. Default false. */
   readonly sharesPort?: boolean
   /** `HOST:PORT` for TLS traffic; port 0 takes a free one. Default none. */
@@ -81,6 +84,7 @@ export type GatewaySettings = {
   readonly labels: Readonly<Record<string, string>>
   readonly definitionsDir: string | null
   readonly drainMs: number
+  readonly routeDrainMs: number
   readonly sharesPort: boolean
   readonly metrics: MetricsLevel
   readonly records: RecordPlan | null
@@ -114,6 +118,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     labels: readLabels(options.labels ?? {}, issues),
     definitionsDir: options.definitionsDir ?? null,
     drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
+    routeDrainMs: readMs('routeDrainMs', options.routeDrainMs ?? ROUTE_DRAIN_MS_DEFAULT, issues),
     sharesPort: options.sharesPort ?? false,
     metrics: readMetricsLevel(options.metrics ?? 'full', issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),

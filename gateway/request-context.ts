@@ -5,6 +5,7 @@ import type { CurrentTable } from './config/current-table.ts'
 import type { Entitlements } from './consumers/consumer.ts'
 import type { Identity } from './consumers/identity.ts'
 import type { Exchange } from './exchange.ts'
+import type { HeldRoutes } from './held-routes.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { Access } from './plugins/access.ts'
 import type { RecordBatch } from './records/record-batch.ts'
@@ -21,6 +22,7 @@ export type PipelineParts = {
   readonly access: Access
   readonly upstreams: LiveUpstreams
   readonly tunnels: Tunnels
+  readonly heldRoutes: HeldRoutes
   readonly metrics: WorkerMetrics
   /** Null: no access records. */
   readonly records: RecordBatch | null
@@ -45,7 +47,8 @@ type TlsParts = {
   readonly port: number
 }
 
-type After = (ms: number, run: () => void) => () => void
+/** Calls `run` once, in so many milliseconds, unless what it gives is called before. */
+export type After = (ms: number, run: () => void) => () => void
 
 /** One request on its way through the stages. Each stage fills in what the later ones read. */
 export class RequestContext {

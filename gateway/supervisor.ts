@@ -73,6 +73,7 @@ export class Supervisor {
       clients: settings.clients,
       ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
       drainMs: settings.drainMs,
+      routeDrainMs: settings.routeDrainMs,
       records:
         records === null || this.#records === null
           ? null

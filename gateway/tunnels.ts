@@ -1,8 +1,7 @@
 import type { ByteStream } from './exchange.ts'
-import { matchRoute } from '../shared/routing/table.ts'
 import { TUNNEL_CHECK_MS, TUNNEL_DRAIN_MS, TUNNEL_IDLE_MS_MAX } from '../shared/limits.ts'
-import type { CurrentTable } from './config/current-table.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
+import type { HeldRoutes, RouteHolder } from './held-routes.ts'
 import type { RequestContext } from './request-context.ts'
 import { Splice, type SpliceOwner } from './splice.ts'
 
@@ -15,17 +14,17 @@ export type TunnelEnds = {
 
 /**
  * Connections on which another protocol is spoken (WebSocket above all): bytes go through as they are, with back-pressure. A
- * tunnel keeps the route and the target that it began with, whatever config comes; when that route is gone, or the worker
- * stops, it is given a while to end by itself.
+ * tunnel keeps the route and the target that it began with, whatever config comes (`HeldRoutes`); when the worker stops, it
+ * is given a while to end by itself.
  */
 export class Tunnels {
-  readonly #current: CurrentTable
   readonly #deadlines: Deadlines
+  readonly #heldRoutes: HeldRoutes
   readonly #open = new Set<Tunnel>()
 
-  constructor(current: CurrentTable, deadlines: Deadlines) {
-    this.#current = current
+  constructor(deadlines: Deadlines, heldRoutes: HeldRoutes) {
     this.#deadlines = deadlines
+    this.#heldRoutes = heldRoutes
   }
 
   /** Tunnels that are open; for tests and figures. */
@@ -37,13 +36,14 @@ export class Tunnels {
   open(ends: TunnelEnds, onClosed: () => void): void {
     const tunnel = new Tunnel(ends, {
       deadlines: this.#deadlines,
-      current: this.#current,
       onClosed: () => {
         this.#open.delete(tunnel)
+        this.#heldRoutes.release(tunnel)
         onClosed()
       },
     })
     this.#open.add(tunnel)
+    this.#heldRoutes.hold(tunnel, ends.context)
   }
 
   /** The worker stops: every tunnel has TUNNEL_DRAIN_MS to end. */
@@ -54,23 +54,20 @@ export class Tunnels {
 
 type TunnelParts = {
   readonly deadlines: Deadlines
-  readonly current: CurrentTable
   readonly onClosed: () => void
 }
 
-class Tunnel implements SpliceOwner {
+class Tunnel implements SpliceOwner, RouteHolder {
   readonly #splice: Splice
   readonly #context: RequestContext
   readonly #parts: TunnelParts
   readonly #deadline: Deadline
-  #table: CurrentTable['table']
   #lastMovedMs: number
   #isDraining = false
 
   constructor({ client, target, context }: TunnelEnds, parts: TunnelParts) {
     this.#context = context
     this.#parts = parts
-    this.#table = parts.current.table
     this.#lastMovedMs = parts.deadlines.now()
     this.#deadline = parts.deadlines.create(this)
     this.#deadline.set(TUNNEL_CHECK_MS)
@@ -84,15 +81,15 @@ class Tunnel implements SpliceOwner {
     this.#deadline.set(TUNNEL_DRAIN_MS)
   }
 
+  onRouteGone(): void {
+    this.#context.code = 'ROUTE_REMOVED'
+    this.#splice.close()
+  }
+
   onDeadline(): void {
     const silentMs = this.#parts.deadlines.now() - this.#lastMovedMs
-    if (this.#isDraining || silentMs > TUNNEL_IDLE_MS_MAX) {
-      this.#splice.close()
-    } else if (this.#isRouteGone()) {
-      this.drain()
-    } else {
-      this.#deadline.set(TUNNEL_CHECK_MS)
-    }
+    if (this.#isDraining || silentMs > TUNNEL_IDLE_MS_MAX) this.#splice.close()
+    else this.#deadline.set(TUNNEL_CHECK_MS)
   }
 
   onCarried(from: 'client' | 'target', size: number): void {
@@ -104,14 +101,5 @@ class Tunnel implements SpliceOwner {
   onSpliceClosed(): void {
     this.#deadline.remove()
     this.#parts.onClosed()
-  }
-
-  /** Looks again only after a swap: a look costs a match. */
-  #isRouteGone(): boolean {
-    const { table } = this.#parts.current
-    if (table === this.#table) return false
-    this.#table = table
-    const route = matchRoute(table, this.#context.exchange)
-    return route === null || route.upstreamKey !== this.#context.route?.upstreamKey
   }
 }

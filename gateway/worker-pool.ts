@@ -39,6 +39,7 @@ export type PoolParts = {
   readonly clients: ClientBounds
   readonly ownPorts: readonly number[]
   readonly drainMs: number
+  readonly routeDrainMs: number
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
   readonly whole: () => {
     readonly parts: readonly WorkerChange[]
@@ -245,6 +246,7 @@ export class WorkerPool implements LinkHandler {
         tls: this.#tls,
         ownPorts: this.#parts.ownPorts,
         drainMs: this.#parts.drainMs,
+        routeDrainMs: this.#parts.routeDrainMs,
       },
       this,
     )

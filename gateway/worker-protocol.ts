@@ -28,6 +28,8 @@ export type WorkerStart = {
   readonly ownPorts: readonly number[]
   /** How long what is under way has when it is to end. */
   readonly drainMs: number
+  /** How long a request may go on after its route is gone. */
+  readonly routeDrainMs: number
 }
 
 /** Where requests come in; https null: no TLS. */

@@ -10,6 +10,7 @@ import { TableAdopter } from './config/table-adopter.ts'
 import { Consumers } from './consumers/consumers.ts'
 import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
+import { HeldRoutes } from './held-routes.ts'
 import { httpDate } from './http-date.ts'
 import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { ClientCount } from './metrics/client-count.ts'
@@ -47,7 +48,8 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const random = new Random(randomInt(2 ** 32))
   const upstreams = liveUpstreams(connections, random)
   const current = new CurrentTable()
-  const tunnels = new Tunnels(current, deadlines)
+  const heldRoutes = new HeldRoutes(current, { deadlines, drainMs: start.routeDrainMs })
+  const tunnels = new Tunnels(deadlines, heldRoutes)
   const adopter = new TableAdopter(current, upstreams)
   const consumers = new Consumers()
   const secrets = new Secrets(start.sealKeys)
@@ -57,7 +59,18 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const tracer = optional.tracer(metrics)
   const tls = optional.acceptor(metrics)
-  const live = { current, access, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
+  const live = {
+    current,
+    access,
+    upstreams,
+    tunnels,
+    heldRoutes,
+    metrics,
+    records,
+    tracer,
+    tls,
+    requestIds,
+  }
   const pipeline = new Pipeline({ ...live, random, now, after, httpDate })
   const listeners = listenersOf(tls, {
     serve: (exchange) => pipeline.serve(exchange),

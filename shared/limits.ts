@@ -568,11 +568,15 @@ export const READ_BYTES = 64 * KIB
 /** Deadlines are looked through this often, so many ticks ahead. */
 export const DEADLINE_TICK_MS = 20
 export const DEADLINE_SLOTS = 512
-/** A tunnel looks this often whether its route is still there. */
+/** How often requests that take long look whether their route is still there, if anything has changed. */
+export const ROUTE_CHECK_MS = 250
+/** How long they may go on after it is gone, unless a gateway is told otherwise. */
+export const ROUTE_DRAIN_MS_DEFAULT = 30_000
+/** How often a tunnel looks for how long it has been silent. */
 export const TUNNEL_CHECK_MS = 2_000
 /** A tunnel may be silent for this long. */
 export const TUNNEL_IDLE_MS_MAX = 3_600_000
-/** How long a tunnel may go on after its route is gone, or its worker is to stop. */
+/** How long a tunnel may go on when its worker is to stop. */
 export const TUNNEL_DRAIN_MS = 10_000
 /** Largest bound that a route may set to its request bodies. */
 export const BODY_BYTES_BOUND_MAX = Number.MAX_SAFE_INTEGER

@@ -45,6 +45,12 @@ export const TRAFFIC_ERRORS = {
     retry: 'same',
     title: 'The request took too long to arrive',
   },
+  ROUTE_REMOVED: {
+    status: 503,
+    blame: 'raftway',
+    retry: 'same',
+    title: 'The route was removed while the request was under way',
+  },
   UPSTREAM_UNREACHABLE: {
     status: 502,
     blame: 'upstream',

@@ -1,4 +1,4 @@
-import { DRAIN_MS_DEFAULT } from '../../shared/limits.ts'
+import { DRAIN_MS_DEFAULT, ROUTE_DRAIN_MS_DEFAULT } from '../../shared/limits.ts'
 import { defineCommand } from '../command.ts'
 import { UsageError } from '../failures.ts'
 import {
@@ -78,6 +78,11 @@ export const GATEWAY_COMMANDS = [
         default: DRAIN_MS_DEFAULT,
         describe: 'how long a stop waits for requests under way',
       },
+      'route-drain-ms': {
+        type: 'number',
+        default: ROUTE_DRAIN_MS_DEFAULT,
+        describe: 'how long requests and tunnels may go on after their route is removed',
+      },
       'share-port': {
         type: 'boolean',
         default: false,
@@ -124,6 +129,7 @@ export const GATEWAY_COMMANDS = [
         labels: readLabels(args.label ?? []),
         definitionsDir,
         drainMs: args['drain-ms'],
+        routeDrainMs: args['route-drain-ms'],
         sharesPort: args['share-port'],
         metrics: args.metrics,
         otlp: args.otlp ?? null,

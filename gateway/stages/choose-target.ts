@@ -1,5 +1,7 @@
 import { keyOf } from '../../shared/routing/request-key.ts'
+import type { Discovery } from '../discovery/discovery.ts'
 import type { Exchange } from '../exchange.ts'
+import type { After } from '../request-context.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
 import { stuckTarget } from './sticky.ts'
 
@@ -20,4 +22,25 @@ export function chooseTarget(
   }
   const key = hashOn === null ? undefined : keyOf(hashOn, exchange)
   return live.selector.choose(key ?? exchange.clientAddress, tried, nowMs)
+}
+
+/** Waits until it is known where the targets of an upstream are, for a time. Calls one of the two, once, or what it gives is called. */
+export function awaitTargets(
+  discovery: Discovery,
+  after: After,
+  wait: { readonly timeoutMs: number; readonly onLate: () => void; readonly onKnown: () => void },
+): () => void {
+  const stop = (): void => {
+    stopTimer()
+    stopWaiting()
+  }
+  const stopTimer = after(wait.timeoutMs, () => {
+    stopWaiting()
+    wait.onLate()
+  })
+  const stopWaiting = discovery.whenKnown(() => {
+    stopTimer()
+    wait.onKnown()
+  })
+  return stop
 }

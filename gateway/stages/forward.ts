@@ -2,26 +2,28 @@ import { assert } from '../../shared/assert.ts'
 import type { CompiledUpstream } from '../../shared/routing/types.ts'
 import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import { grpcLines, grpcTimeoutMs, isGrpc } from '../grpc.ts'
+import type { RouteHolder } from '../held-routes.ts'
 import type { Fields } from '../http1/fields.ts'
 import { BODY_TOO_LARGE, sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
 import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
-import { backoffMs, isIdempotent, mayRetry, mayRetryStatus } from '../upstream/retry-policy.ts'
+import { backoffMs, mayRetry, mayRetryStatus } from '../upstream/retry-policy.ts'
 import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
-import { chooseTarget } from './choose-target.ts'
-import { Hedge, type HedgeOwner } from './hedge.ts'
+import { awaitTargets, chooseTarget } from './choose-target.ts'
+import { Hedge, mayHedge, type HedgeOwner } from './hedge.ts'
 import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
 import { RequestTimers, type TimerName } from './request-timers.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
 import { targetLine } from './sticky.ts'
 import { upstreamRequest } from './upstream-request.ts'
-import { isTargetsFault, NO_TARGET, NONE_WELL, openReply, replyFor } from './upstream-replies.ts'
+import { isTargetsFault, NONE_WELL, openReply, replyFor, replyWithout } from './upstream-replies.ts'
 
 const NOTHING_TRIED: readonly LiveTarget[] = []
 const TRY_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 'perTryMs is over' }
+const ROUTE_REMOVED: UpstreamFailure = { code: 'ROUTE_REMOVED', detail: 'it had its time' }
 const REQUEST_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 'requestMs is over' }
 
 /**
@@ -29,7 +31,7 @@ const REQUEST_TIMEOUT: UpstreamFailure = { code: 'UPSTREAM_TIMEOUT', detail: 're
  * target takes it, and the other way round. Ends in `record`, once, whatever happens. Timers exist only where an option
  * asks for them.
  */
-export class Forwarding implements ExchangeHandler, HedgeOwner {
+export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
   readonly #context: RequestContext
   readonly #isGrpc: boolean
   readonly #compiled: CompiledUpstream
@@ -47,6 +49,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #outcome: BreakerOutcome = 'none'
   #hedge: Hedge | null = null
   #mirror: Mirror | null = null
+  /** It takes longer than one read, so that its route may go meanwhile. */
+  #isHeld = false
   /** Null: no option asks for any. */
   #timers: RequestTimers | null = null
 
@@ -124,6 +128,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   onPause(): void {
+    this.#hold()
     this.#context.exchange.flush()
   }
 
@@ -135,12 +140,29 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   onUpgrade(fields: Fields, stream: ByteStream): void {
     const { exchange, parts } = this.#context
     this.#stopWaiting()
+    this.#letGo()
     this.#judge(true)
     this.#settleBreaker()
     this.#phase = 'tunnel'
     this.#context.status = 101
     const client = exchange.switchProtocols(rewriteUpgrade(fields, parts.httpDate))
     parts.tunnels.open({ client, target: stream, context: this.#context }, () => this.#finish())
+  }
+
+  onRouteGone(): void {
+    this.#isHeld = false
+    this.#giveUp(ROUTE_REMOVED)
+  }
+
+  #hold(): void {
+    if (this.#isHeld || this.#phase === 'over') return
+    this.#isHeld = true
+    this.#context.parts.heldRoutes.hold(this, this.#context)
+  }
+
+  #letGo(): void {
+    if (this.#isHeld) this.#context.parts.heldRoutes.release(this)
+    this.#isHeld = false
   }
 
   onError(failure: UpstreamFailure): void {
@@ -181,6 +203,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   onBodyPause(): void {
+    this.#hold()
     this.#call?.flush()
   }
 
@@ -222,7 +245,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #attempt(): void {
-    const { parts, startedAtMs, upgrade } = this.#context
+    const { parts, startedAtMs } = this.#context
     const { retry } = this.#compiled
     const nowMs = this.#tried.length === 0 ? startedAtMs : parts.now()
     const target = chooseTarget(this.#live, this.#context.exchange, this.#tried, nowMs)
@@ -235,31 +258,30 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     if (retry.perTryMs > 0) {
       this.#after('attempt', retry.perTryMs, () => this.#tryOutOfTime())
     }
-    if (retry.hedgeMs > 0 && upgrade === null) this.#planHedge(retry.hedgeMs)
+    if (retry.hedgeMs > 0 && mayHedge(this.#context)) {
+      this.#after('hedge', retry.hedgeMs, () => this.#startHedge())
+    }
     this.#call = this.#callTo(target, this)
     this.#call.start()
   }
 
-  /** Nobody may know yet whether there are targets: that is waited for, no longer than for a connection. */
+  /** Nobody may know yet whether there are targets: that is waited for. */
   #withoutTarget(): void {
-    const { targets, discovery } = this.#live
+    const { parts } = this.#context
+    const { discovery } = this.#live
     if (discovery?.mayWait !== true) {
-      const isOut = targets.length > 0 && targets.every(({ fullWeight }) => fullWeight === 0)
-      this.#fail(isOut ? NO_TARGET : NONE_WELL)
+      this.#fail(replyWithout(this.#live))
       return
     }
-    const stopTimer = this.#context.parts.after(this.#compiled.connectMs, () => {
-      this.#fail(NONE_WELL)
+    const stop = awaitTargets(discovery, parts.after, {
+      timeoutMs: this.#compiled.connectMs,
+      onLate: () => this.#fail(NONE_WELL),
+      onKnown: () => {
+        this.#live = parts.upstreams.renew(this.#live)
+        this.#attempt()
+      },
     })
-    const stopWaiting = discovery.whenKnown(() => {
-      this.#timers?.stopAttempt()
-      this.#live = this.#context.parts.upstreams.renew(this.#live)
-      this.#attempt()
-    })
-    this.#setTimer('attempt', () => {
-      stopTimer()
-      stopWaiting()
-    })
+    this.#setTimer('attempt', stop)
   }
 
   #callTo(target: LiveTarget, handler: Forwarding | Hedge): UpstreamCall {
@@ -334,11 +356,15 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   }
 
   #outOfTime(): void {
-    this.#call?.abort()
     this.#judge(false)
     this.#context.parts.metrics.upstreamFailed(this.#compiled.key, REQUEST_TIMEOUT.code)
-    if (this.#phase === 'answering') this.#breakOff(REQUEST_TIMEOUT)
-    else this.#fail(replyFor(REQUEST_TIMEOUT))
+    this.#giveUp(REQUEST_TIMEOUT)
+  }
+
+  #giveUp(failure: UpstreamFailure): void {
+    this.#call?.abort()
+    if (this.#phase === 'answering') this.#breakOff(failure)
+    else this.#fail(replyFor(failure))
   }
 
   /** Half an answer must not look like a whole one. */
@@ -348,13 +374,6 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
     this.#finish()
     if (this.#isGrpc) exchange.end(grpcLines(code, replyFor({ code, detail: '' }).message ?? ''))
     else exchange.abort()
-  }
-
-  /** A second attempt is for requests that can be repeated as a whole. */
-  #planHedge(afterMs: number): void {
-    const { exchange } = this.#context
-    if (exchange.bodyLength !== 0 || !isIdempotent(exchange.method)) return
-    this.#after('hedge', afterMs, () => this.#startHedge())
   }
 
   #startHedge(): void {
@@ -429,6 +448,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner {
   #finish(): void {
     assert(this.#phase !== 'over', 'a request ends once')
     this.#phase = 'over'
+    this.#letGo()
     this.#dropHedge()
     this.#timers?.stopAll()
     this.#mirror?.onRequestOver()

@@ -1,6 +1,8 @@
 import type { ByteStream } from '../exchange.ts'
 import type { Fields } from '../http1/fields.ts'
+import type { RequestContext } from '../request-context.ts'
 import type { LiveTarget } from '../upstream/live-upstreams.ts'
+import { isIdempotent } from '../upstream/retry-policy.ts'
 import type {
   UpstreamCall,
   UpstreamFailure,
@@ -84,4 +86,9 @@ export class Hedge implements UpstreamHandler {
     if (this.#hasWon) this.#owner.onError(failure)
     else this.#owner.onHedgeLost(this, failure)
   }
+}
+
+/** A second attempt is for requests that can be repeated as a whole. */
+export function mayHedge({ exchange, upgrade }: RequestContext): boolean {
+  return exchange.bodyLength === 0 && upgrade === null && isIdempotent(exchange.method)
 }

@@ -59,6 +59,11 @@ export function hasRoute(table: RoutingTable, id: string): boolean {
   return routes !== undefined && Number(id.slice(slash + 1)) < routes.length
 }
 
+/** Whether a route is still there as it was: its Api has not changed since. */
+export function isUnchanged(table: RoutingTable, route: CompiledRoute): boolean {
+  return apiOf(table, route.api)?.routes[route.at] === route
+}
+
 /** Whether there is an upstream of this key. */
 export function hasUpstream(table: RoutingTable, key: string): boolean {
   return upstreamAt(table, key) !== undefined

@@ -9,6 +9,7 @@ import { TableAdopter } from '../../../gateway/config/table-adopter.ts'
 import { Consumers } from '../../../gateway/consumers/consumers.ts'
 import { Deadlines } from '../../../gateway/deadlines.ts'
 import type { Exchange } from '../../../gateway/exchange.ts'
+import { HeldRoutes } from '../../../gateway/held-routes.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
@@ -58,6 +59,7 @@ type Patience = Partial<ClientBounds> & Pick<ListenerParts, 'trusted' | 'proxyPr
 /** The same with another patience for silent clients. */
 export async function startImpatientWorker(
   patience: Patience & {
+    readonly routeDrainMs?: number
     readonly records?: RecordSettings
     readonly traces?: TraceSettings
     /** An https port beside the other one. */
@@ -74,6 +76,7 @@ export async function startImpatientWorker(
     https: secure,
     sealKeys = [],
     epochMs = Date.now,
+    routeDrainMs = 100,
     trusted,
     proxyProtocol,
     ...bounds
@@ -111,13 +114,25 @@ export async function startImpatientWorker(
     const timer = setTimeout(run, ms)
     return () => clearTimeout(timer)
   }
-  const tunnels = new Tunnels(current, deadlines)
+  const heldRoutes = new HeldRoutes(current, { deadlines, drainMs: routeDrainMs })
+  const tunnels = new Tunnels(deadlines, heldRoutes)
   const tls = secure === undefined ? null : new TlsAcceptor(sealKeys, randomBytes(48), metrics)
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
   const consumers = new Consumers()
   const secrets = new Secrets(sealKeys)
   const access = new Access({ consumers, secrets, current, epochMs })
-  const kept = { current, access, upstreams, tunnels, metrics, records, tracer, tls, requestIds }
+  const kept = {
+    current,
+    access,
+    upstreams,
+    tunnels,
+    heldRoutes,
+    metrics,
+    records,
+    tracer,
+    tls,
+    requestIds,
+  }
   const parts = { ...kept, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
   const listenerParts = {

@@ -4,6 +4,7 @@ import type { AskedOperation, OperationResult, Origin } from './ports/commands.t
 import type { OutgoingBackup, Room } from './ports/disk.ts'
 import type { Identity, NodeAddress } from './ports/members.ts'
 import type { AppliedChange, StateReader } from './ports/state.ts'
+import type { UsagePort } from './ports/usage.ts'
 import type { NodeId } from './raft/messages.ts'
 
 // The types on which the rooms meet. What a node is to its HTTP API stands here, the rest beside it by role; every
@@ -14,6 +15,7 @@ export type * from './ports/disk.ts'
 export type * from './ports/members.ts'
 export type * from './ports/peers.ts'
 export type * from './ports/state.ts'
+export type * from './ports/usage.ts'
 export type { ConfState, Entry, HardState, Message, NodeId, SnapshotMeta } from './raft/messages.ts'
 
 export type WriteRequest = {
@@ -86,12 +88,25 @@ export type GatewayStatus = {
   readonly report: GatewayReport | null
 }
 
+/** What nodes tell each other of the gateways that are connected to them. */
+export type GatewayTalk = {
+  /** What this node knows of its own gateways goes to the other nodes; soft state, never in the log. */
+  publish(gateways: readonly GatewayStatus[]): void
+  /** What this node answers when another one asks which gateways are connected to it: their names. */
+  answerWith(read: () => readonly string[]): void
+  /** Asks the other nodes which gateways are connected to them now, by node; leaves out who is away. Never rejects. */
+  ask(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>>
+  /** Called with what another node published. */
+  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void
+}
+
 /** A control-plane node, as its HTTP API sees it. Errors are RaftwayError. */
 export type ControlPlane = {
   /** Null until the node has formed or joined a cluster. */
   readonly identity: Identity | null
   readonly self: NodeAddress
   readonly state: StateReader
+  readonly usage: UsagePort
   readonly isLeader: boolean
   /** Null while no leader is known. */
   leader(): NodeAddress | null
@@ -123,12 +138,5 @@ export type ControlPlane = {
   onReset(listener: () => void): () => void
   /** Cuts a backup of what is applied here now. Close it. */
   openBackup(): Promise<OutgoingBackup>
-  /** What this node knows of its own gateways goes to the other nodes; soft state, never in the log. */
-  publishGateways(gateways: readonly GatewayStatus[]): void
-  /** What this node answers when another one asks which gateways are connected to it: their names. */
-  answerGatewaysWith(read: () => readonly string[]): void
-  /** Asks the other nodes which gateways are connected to them now, by node; leaves out who is away. Never rejects. */
-  askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>>
-  /** Called with what another node published. */
-  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void
+  readonly gateways: GatewayTalk
 }

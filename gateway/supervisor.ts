@@ -1,5 +1,6 @@
+import { join } from 'node:path'
 import type { Logger } from '../shared/logger.ts'
-import { QUARANTINED_MAX } from '../shared/limits.ts'
+import { QUARANTINED_MAX, USAGE_FLUSH_MS_MAX } from '../shared/limits.ts'
 import { VERSION } from '../shared/version.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { DefinitionsDirectory } from './config/definitions-dir.ts'
@@ -12,6 +13,8 @@ import { ServedConfig, type CheckText } from './config/served-config.ts'
 import { prometheusText } from './metrics/prometheus.ts'
 import { targetSeries } from './metrics/target-series.ts'
 import type { GatewaySettings } from './options.ts'
+import { UsageFile } from './quotas/usage-file.ts'
+import { UsageReporter } from './quotas/usage-reporter.ts'
 import { RecordFile } from './record-file.ts'
 import { StatusServer } from './status-server.ts'
 import { summarize } from './upstream/report.ts'
@@ -43,6 +46,8 @@ export class Supervisor {
   readonly #status: StatusServer
   readonly #lastGood: LastGoodFile | null
   readonly #records: RecordFile | null
+  readonly #usage: UsageReporter
+  #access: ControlAccess | null = null
   #follower: ConfigFollower | null = null
   #directory: DefinitionsDirectory | null = null
   /** Deltas that wait for the schemas, in order; empty in the usual case of one version everywhere. */
@@ -61,6 +66,9 @@ export class Supervisor {
     this.#source = settings.definitionsDir === null ? 'control-plane' : 'definitions'
     const { records } = settings
     this.#records = records === null ? null : new RecordFile(records.destination, logger)
+    const file = new UsageFile(join(settings.dataDir, 'usage.pending'), logger)
+    const access = () => this.#access
+    this.#usage = new UsageReporter({ name: settings.name, access, file, logger })
     this.#pool = new WorkerPool({
       workers: settings.workers,
       addresses: { http: settings.http, https: settings.https },
@@ -69,6 +77,7 @@ export class Supervisor {
       logger,
       metricsLevel: settings.metrics,
       traces: settings.traces,
+      usage: this.#usage,
       network: settings.network,
       clients: settings.clients,
       ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
@@ -121,6 +130,7 @@ export class Supervisor {
     this.#follower?.stop()
     await this.#directory?.stop()
     await this.#pool.stop(this.#settings.drainMs)
+    await this.#usage.close(USAGE_FLUSH_MS_MAX)
     await this.#records?.close()
     await this.#lastGood?.flush()
     await this.#status.close()
@@ -142,11 +152,14 @@ export class Supervisor {
     if (loaded !== null) await this.#restore(loaded)
     const logger = this.#logger
     const access = new ControlAccess({ name, dataDir, token, ca, logger })
+    this.#access = access
+    await this.#usage.open()
     const options = { name, controlUrls, access, labels, logger }
     this.#follower = new ConfigFollower(options, this.#served.mirror, {
       onDelta: (delta, isTrusted) => this.#onDelta(delta, isTrusted),
-      onConnection: ({ isConnected }) => {
+      onConnection: ({ isConnected, url }) => {
         if (isConnected) this.#source = 'control-plane'
+        this.#usage.follow(isConnected ? url : null)
       },
     })
   }

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { describeError } from '../shared/errors.ts'
 import { TARGETS_ASK_MS_MAX } from '../shared/limits.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
+import type { UsageCount, UsageTotal } from '../shared/usage-protocol.ts'
 import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import type { UpstreamReport } from './upstream/report.ts'
@@ -28,6 +29,7 @@ export type LinkHandler = {
   ): void
   /** Access records to be written; `recordsTaken` makes room for more. */
   onRecords(link: WorkerLink, lines: string, records: number): void
+  onUsage(link: WorkerLink, batch: number, counts: readonly UsageCount[]): void
   onDrained(link: WorkerLink): void
   /** The thread is gone, whatever the reason. The last thing told. */
   onGone(link: WorkerLink, reason: string): void
@@ -140,6 +142,11 @@ export class WorkerLink {
     this.#post({ type: 'records-taken', chars })
   }
 
+  /** What became of the usage that it has told. */
+  learnUsage(totals: readonly UsageTotal[], through: number): void {
+    this.#post({ type: 'usage-told', totals, through })
+  }
+
   drain(quietMs: number): void {
     this.#post({ type: 'drain', quietMs })
   }
@@ -182,6 +189,9 @@ export class WorkerLink {
         return
       case 'records':
         this.#handler.onRecords(this, message.lines, message.records)
+        return
+      case 'usage':
+        this.#handler.onUsage(this, message.batch, message.counts)
         return
       case 'drained':
         this.#isListening = false

@@ -12,6 +12,8 @@ import type { ClientBounds } from './client-bounds.ts'
 import type { WorkerChange } from './config/served-config.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
+import type { UsageCount } from '../shared/usage-protocol.ts'
+import type { UsageReporter } from './quotas/usage-reporter.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
@@ -35,6 +37,7 @@ export type PoolParts = {
   readonly traces: TraceSettings | null
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
+  readonly usage: Pick<UsageReporter, 'add' | 'forget'>
   readonly network: NetworkSettings
   readonly clients: ClientBounds
   readonly ownPorts: readonly number[]
@@ -208,12 +211,17 @@ export class WorkerPool implements LinkHandler {
     this.#parts.records?.file.write(lines, records, () => link.recordsTaken(lines.length))
   }
 
+  onUsage(link: WorkerLink, batch: number, counts: readonly UsageCount[]): void {
+    this.#parts.usage.add(link, batch, counts)
+  }
+
   onDrained(link: WorkerLink): void {
     void link.terminate()
   }
 
   onGone(link: WorkerLink, reason: string): void {
     this.#links.delete(link.index)
+    this.#parts.usage.forget(link)
     if (this.#isStopping) {
       if (this.#links.size === 0) this.#whenGone?.()
       return

@@ -1,6 +1,7 @@
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { ClientBounds } from './client-bounds.ts'
+import type { UsageCount, UsageTotal } from '../shared/usage-protocol.ts'
 import type { DefinitionName } from './config/definition-text.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
@@ -57,6 +58,12 @@ export type ToWorker =
   | { readonly type: 'records-taken'; readonly chars: number }
   /** Connections that are idle stay open for `quietMs`. */
   | { readonly type: 'drain'; readonly quietMs: number }
+  /** The cluster has the usage of this worker up to and with a batch. */
+  | {
+      readonly type: 'usage-told'
+      readonly totals: readonly UsageTotal[]
+      readonly through: number
+    }
   /** Answered with `targets` and the same number. */
   | { readonly type: 'report-targets'; readonly ask: number }
 
@@ -78,6 +85,8 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly code: string; readonly reason: string }
   /** Whole lines; further ones are held back when too many are not yet taken. */
   | { readonly type: 'records'; readonly lines: string; readonly records: number }
+  /** What was used of quotas since the batch before. */
+  | { readonly type: 'usage'; readonly batch: number; readonly counts: readonly UsageCount[] }
   | { readonly type: 'drained' }
   | {
       readonly type: 'targets'

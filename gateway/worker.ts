@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, unreachable } from '../shared/assert.ts'
 import { describeError } from '../shared/errors.ts'
+import { USAGE_REPORT_MS } from '../shared/limits.ts'
 import { Random } from '../shared/random.ts'
 import { CurrentTable } from './config/current-table.ts'
 import { linesOf } from './config/last-good-format.ts'
@@ -18,6 +19,7 @@ import { WorkerMetrics } from './metrics/worker-metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { trustedProxiesOf } from './network-options.ts'
 import { Access } from './plugins/access.ts'
+import { UsageBook } from './quotas/usage-book.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
@@ -53,7 +55,8 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const adopter = new TableAdopter(current, upstreams)
   const consumers = new Consumers()
   const secrets = new Secrets(start.sealKeys)
-  const access = new Access({ consumers, secrets, current, epochMs })
+  const usage = new UsageBook()
+  const access = new Access({ consumers, secrets, current, usage, epochMs })
   const metrics = new WorkerMetrics(memory, index)
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
@@ -81,7 +84,7 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
     ...aboutClients(),
   })
   const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
-  return { ...live, adopter, consumers, secrets, connections, listeners, streams }
+  return { ...live, adopter, consumers, secrets, connections, listeners, streams, usage }
 }
 
 type Parts = ReturnType<typeof makeWorker>
@@ -92,6 +95,7 @@ function runWorker(
   optional: Optional,
 ): (message: ToWorker) => void {
   const parts = makeWorker(tell, optional)
+  const telling = setInterval(() => tellUsage(parts, tell), USAGE_REPORT_MS)
   return (message) => {
     switch (message.type) {
       case 'change':
@@ -105,7 +109,14 @@ function runWorker(
         parts.records?.taken(message.chars)
         return
       case 'drain':
-        void drain(parts, message.quietMs).then(() => tell({ type: 'drained' }))
+        void drain(parts, message.quietMs).then(() => {
+          clearInterval(telling)
+          tellUsage(parts, tell)
+          tell({ type: 'drained' })
+        })
+        return
+      case 'usage-told':
+        parts.usage.learn(message.totals, message.through)
         return
       case 'report-targets':
         tell(answerTo(message, parts.upstreams, now()))
@@ -114,6 +125,12 @@ function runWorker(
         unreachable(message)
     }
   }
+}
+
+/** Hands over what was used of quotas. */
+function tellUsage({ usage }: Parts, tell: (message: FromWorker) => void): void {
+  const taken = usage.take(epochMs())
+  if (taken !== null) tell({ type: 'usage', ...taken })
 }
 
 function change(parts: Parts, message: Extract<ToWorker, { type: 'change' }>): void {

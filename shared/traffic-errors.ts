@@ -157,4 +157,10 @@ export const ACCESS_ERRORS = {
     retry: 'never',
     title: 'The request is not permitted',
   },
+  OVER_QUOTA: {
+    status: 429,
+    blame: 'client',
+    retry: 'same',
+    title: 'The quota is used up',
+  },
 } as const satisfies Record<string, ErrorSpec>

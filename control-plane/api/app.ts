@@ -22,6 +22,7 @@ import { asApiError, logFailure, problemOf, sendProblem } from './problem.ts'
 import { snapshotCalls } from './snapshot.ts'
 import { resealCalls } from './reseal.ts'
 import { transactionCalls } from './transactions.ts'
+import { usageCalls } from './usage.ts'
 import { watchCalls } from './watch.ts'
 
 /** Calls that a node answers before it belongs to a cluster. */
@@ -38,6 +39,7 @@ export function apiCalls(api: ApiContext): Call[] {
     ...hotCalls(api),
     ...collectionCalls(api),
     ...gatewayCalls(api),
+    ...usageCalls(api),
     ...watchCalls(api),
     ...configCalls(api),
     ...historyCalls(api),

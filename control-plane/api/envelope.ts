@@ -55,6 +55,18 @@ export class Envelope {
     return value ?? ''
   }
 
+  /** A number without a fraction; an issue, and `min`, when it is none. */
+  requiredInteger(
+    member: string,
+    { min, max }: { readonly min: number; readonly max: number },
+  ): number {
+    const value = this.#given[member]
+    const isGood = Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max
+    if (isGood) return Number(value)
+    this.issue(member, `must be a whole number from ${min} to ${max}`)
+    return min
+  }
+
   revision(member: string): number | null {
     return this.#given[member] === undefined ? null : this.requiredRevision(member)
   }

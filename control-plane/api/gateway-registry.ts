@@ -56,11 +56,11 @@ export class GatewayRegistry {
 
   constructor(options: GatewayRegistryOptions) {
     this.#options = options
-    options.plane.answerGatewaysWith(() => this.#connectedHere())
+    options.plane.gateways.answerWith(() => this.#connectedHere())
     const refresh = setInterval(() => this.#refresh(), REPORT_MS)
     this.#stops = [
-      options.plane.onGateways((node, gateways) => this.#onPublished(node, gateways)),
-      () => options.plane.answerGatewaysWith(() => []),
+      options.plane.gateways.onGateways((node, gateways) => this.#onPublished(node, gateways)),
+      () => options.plane.gateways.answerWith(() => []),
       () => clearInterval(refresh),
     ]
   }
@@ -138,7 +138,7 @@ export class GatewayRegistry {
    * node that is there has answered, or when the time is over.
    */
   async refresh(timeoutMs: number): Promise<void> {
-    for (const [node, names] of await this.#options.plane.askGateways(timeoutMs)) {
+    for (const [node, names] of await this.#options.plane.gateways.ask(timeoutMs)) {
       const now = performance.now()
       const remote = this.#nodes.get(node) ?? { heardAt: now, gateways: new Map() }
       remote.heardAt = now
@@ -236,7 +236,7 @@ export class GatewayRegistry {
     const now = performance.now()
     this.#publishedAt = now
     const gateways = [...this.#own.values()].map((own) => this.#statusOf(own, now))
-    this.#options.plane.publishGateways(gateways)
+    this.#options.plane.gateways.publish(gateways)
   }
 
   #onPublished(node: string, gateways: readonly GatewayStatus[]): void {

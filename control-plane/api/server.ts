@@ -32,6 +32,7 @@ import { metricsSource } from './health.ts'
 import { LeaderClient } from './leader-client.ts'
 import { Metrics } from './metrics.ts'
 import { problemOf } from './problem.ts'
+import { QuotaAlerts } from './quota-alerts.ts'
 import { RolloutBoard } from './rollout.ts'
 import { ClientCertificates, createTlsServer, type ApiTls } from './tls.ts'
 import { WatchHub } from './watch-hub.ts'
@@ -159,6 +160,7 @@ function createRoom(options: ApiOptions): Room {
   const hashAt = (revision: number): string | null => hub.recent.hashAt(revision)
   const gateways = new GatewayRegistry({ plane, logger, hashAt })
   const rollouts = new RolloutBoard({ gateways, hashAt })
+  const alerts = new QuotaAlerts({ plane, clock, logger })
   const patienceMs = Math.max(1_000, 2 * electionMs)
   const port = new LeaderClient(options.tls ?? null, clock)
   const forwarder = new Forwarder({
@@ -201,6 +203,7 @@ function createRoom(options: ApiOptions): Room {
       hub.close()
       rollouts.close()
       gateways.close()
+      alerts.close()
     },
     async close() {
       this.stop()

@@ -20,6 +20,7 @@ import { decodeConfChange, type ConfChange } from '../raft/raw-node.ts'
 import { decodeCommand } from '../state-machine/command.ts'
 import { levelOfCommand } from '../state-machine/feature-level.ts'
 import { ReplicatedState } from '../state-machine/state.ts'
+import type { UsageApplied } from '../state-machine/usage.ts'
 import { decodeMemberContext } from './member-change.ts'
 import { inSlices } from './slices.ts'
 
@@ -34,6 +35,8 @@ export type ApplierHooks = {
   onWrite(command: WriteCommand, result: WriteResult): void
   onChange(change: AppliedChange): void
   onMembership(request: string | null): void
+  /** The usage command of this id was counted. */
+  onUsage(id: string, applied: UsageApplied): void
 }
 
 /**
@@ -142,6 +145,11 @@ export class Applier {
         return [...used, { type: 'member', address: command.address }]
       case 'access':
         return [...used, ...this.#state.applyAccess(command.access)]
+      case 'usage': {
+        const applied = this.#state.applyUsage(command)
+        this.#hooks.onUsage(command.id, applied)
+        return [...used, ...applied.records]
+      }
       default:
         return unreachable(command)
     }

@@ -1,4 +1,4 @@
-import type { AppliedChange, GatewayStatus } from '../ports.ts'
+import type { AppliedChange, GatewayStatus, UsageStep } from '../ports.ts'
 
 type Stop = () => void
 
@@ -7,6 +7,7 @@ export class Audience {
   readonly #onApplied = new Set<(change: AppliedChange) => void>()
   readonly #onReset = new Set<() => void>()
   readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #onUsageGrown = new Set<(steps: readonly UsageStep[]) => void>()
 
   onApplied(listener: (change: AppliedChange) => void): Stop {
     return listen(this.#onApplied, listener)
@@ -20,6 +21,10 @@ export class Audience {
     return listen(this.#onGateways, listener)
   }
 
+  onUsageGrown(listener: (steps: readonly UsageStep[]) => void): Stop {
+    return listen(this.#onUsageGrown, listener)
+  }
+
   applied(change: AppliedChange): void {
     for (const hear of this.#onApplied) hear(change)
   }
@@ -30,6 +35,10 @@ export class Audience {
 
   gateways(node: string, gateways: readonly GatewayStatus[]): void {
     for (const hear of this.#onGateways) hear(node, gateways)
+  }
+
+  usageGrown(steps: readonly UsageStep[]): void {
+    for (const hear of this.#onUsageGrown) hear(steps)
   }
 }
 

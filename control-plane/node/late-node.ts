@@ -5,11 +5,12 @@ import type {
   AppliedChange,
   ClusterStatus,
   ControlPlane,
-  GatewayStatus,
+  GatewayTalk,
   Identity,
   NodeAddress,
   OutgoingBackup,
   StateReader,
+  UsagePort,
   WriteAnswer,
   WriteRequest,
 } from '../ports.ts'
@@ -42,6 +43,22 @@ export class LateNode implements ControlPlane {
   #readGateways: () => readonly string[] = () => []
   #node: Node | null = null
 
+  readonly gateways: GatewayTalk = {
+    publish: (gateways) => this.#node?.gateways.publish(gateways),
+    answerWith: (read) => {
+      this.#readGateways = read
+    },
+    ask: async (timeoutMs) => (await this.#node?.gateways.ask(timeoutMs)) ?? new Map(),
+    onGateways: (listener) => this.#audience.onGateways(listener),
+  }
+
+  readonly usage: UsagePort = {
+    count: async (report) => this.#formed().usage.count(report),
+    adjust: async (adjustment) => this.#formed().usage.adjust(adjustment),
+    of: (consumer) => this.#node?.usage.of(consumer) ?? null,
+    onGrown: (listener) => this.#audience.onUsageGrown(listener),
+  }
+
   constructor(self: () => NodeAddress) {
     this.#self = self
   }
@@ -49,10 +66,11 @@ export class LateNode implements ControlPlane {
   /** The node has found its cluster. Called once. */
   arrive(node: Node): void {
     this.#node = node
-    node.answerGatewaysWith(() => this.#readGateways())
+    node.gateways.answerWith(() => this.#readGateways())
     node.onApplied((change) => this.#audience.applied(change))
     node.onReset(() => this.#audience.reset())
-    node.onGateways((name, gateways) => this.#audience.gateways(name, gateways))
+    node.gateways.onGateways((name, gateways) => this.#audience.gateways(name, gateways))
+    node.usage.onGrown((steps) => this.#audience.usageGrown(steps))
     // What listeners took for the state was nothing; what the node restored they have never heard of.
     this.#audience.reset()
   }
@@ -143,23 +161,6 @@ export class LateNode implements ControlPlane {
 
   onReset(listener: () => void): () => void {
     return this.#audience.onReset(listener)
-  }
-
-  publishGateways(gateways: readonly GatewayStatus[]): void {
-    this.#node?.publishGateways(gateways)
-  }
-
-  answerGatewaysWith(read: () => readonly string[]): void {
-    this.#readGateways = read
-    this.#node?.answerGatewaysWith(read)
-  }
-
-  async askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>> {
-    return (await this.#node?.askGateways(timeoutMs)) ?? new Map()
-  }
-
-  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    return this.#audience.onGateways(listener)
   }
 
   #formed(): Node {

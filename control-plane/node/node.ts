@@ -4,7 +4,7 @@ import type {
   AppliedChange,
   ClusterStatus,
   ControlPlane,
-  GatewayStatus,
+  GatewayTalk,
   Identity,
   NodeAddress,
   OutgoingBackup,
@@ -34,6 +34,7 @@ import { Reads } from './reads.ts'
 import { noteRemoval } from './removal.ts'
 import { Snapshots } from './snapshots.ts'
 import { TableCompiler } from './table-compiler.ts'
+import { UsageDesk } from './usage-desk.ts'
 import { Waiters } from './waiters.ts'
 
 const SNAPSHOT_CHECK_MS = 100
@@ -43,6 +44,7 @@ export class Node implements ControlPlane, PeerHandler {
   readonly identity: Identity
   readonly self: NodeAddress
   readonly state: NodeState
+  readonly usage: UsageDesk
   readonly #parts: NodeParts
   readonly #raw: RawNode
   readonly #loop: ConsensusLoop
@@ -97,30 +99,24 @@ export class Node implements ControlPlane, PeerHandler {
       wake()
     })
     const onFatal = (error: unknown) => this.#fail(error)
-    this.#snapshots = new Snapshots({ ...parts, raw: this.#raw, wake, onFatal })
+    const around = { ...parts, raw: this.#raw, applier: this.#applier, wake }
+    this.#snapshots = new Snapshots({ ...around, onFatal })
     this.#leadership = new Leadership({
-      raw: this.#raw,
-      clock,
-      wake,
+      ...around,
       address: (id) => this.#members.address(id),
-      electionMs: parts.electionMs,
       isHeard: (id) => this.#members.isHeard(id),
       flush: () => this.#proposals.flush(),
     })
+    this.usage = new UsageDesk({ ...around, gate: () => this.#members.gate })
     this.#members = new Members({
-      ...parts,
-      raw: this.#raw,
-      applier: this.#applier,
+      ...around,
       leadership: this.#leadership,
-      wake,
       readBarrier: (timeoutMs) => this.readBarrier(timeoutMs),
       answerWaiting: (error) => this.#proposals.answerWaiting(error),
       onRemoved: () => this.#endAsRemoved(),
     })
     this.#healing = new Healing({
-      ...parts,
-      raw: this.#raw,
-      applier: this.#applier,
+      ...around,
       loop: this.#loop,
       leadership: this.#leadership,
       standings: this.#members.standings,
@@ -213,20 +209,8 @@ export class Node implements ControlPlane, PeerHandler {
     return this.#audience.onReset(listener)
   }
 
-  publishGateways(gateways: readonly GatewayStatus[]): void {
-    this.#members.gateways.publish(gateways)
-  }
-
-  answerGatewaysWith(read: () => readonly string[]): void {
-    this.#members.gateways.answerWith(read)
-  }
-
-  askGateways(timeoutMs: number): Promise<ReadonlyMap<string, readonly string[]>> {
-    return this.#members.gateways.ask(timeoutMs)
-  }
-
-  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    return this.#members.gateways.onGateways(listener)
+  get gateways(): GatewayTalk {
+    return this.#members.gateways
   }
 
   // What other nodes send
@@ -326,6 +310,7 @@ export class Node implements ControlPlane, PeerHandler {
         this.#audience.applied(change)
       },
       onMembership: (request) => this.#members.onApplied(request),
+      onUsage: (id, applied) => this.usage.onApplied(id, applied),
     }
   }
 
@@ -357,6 +342,7 @@ export class Node implements ControlPlane, PeerHandler {
         this.#proposals.abandon(error)
       }
       this.#members.abandon(error)
+      this.usage.abandon(error)
     }
     const leader = this.#members.address(softState.leader)?.name ?? null
     this.#parts.logger.info(
@@ -435,6 +421,7 @@ export class Node implements ControlPlane, PeerHandler {
     )
     this.#proposals.abandon(uncertain)
     this.#members.abandon(uncertain)
+    this.usage.abandon(uncertain)
     this.#reads.rejectAll(error)
     this.#applied.rejectAll(error)
     this.#revisions.rejectAll(error)

@@ -80,6 +80,7 @@ async function applyTail(
     onWrite: () => {},
     onChange: () => {},
     onMembership: () => {},
+    onUsage: () => {},
   }
   const applier = new Applier(restored, hooks, shell)
   const batch = await applier.apply(entriesAfter(log, restored.appliedIndex))

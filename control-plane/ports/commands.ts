@@ -1,5 +1,6 @@
 import type { DefinitionInput, Kind } from '../../shared/definitions/kinds.ts'
 import type { NodeAddress } from './members.ts'
+import type { UsageCommand } from './usage.ts'
 
 /** `ifRevision`: the definition's revision that must stand; 0 means that it must not exist; null means any. */
 export type Operation =
@@ -59,7 +60,7 @@ export type ClusterAccess = {
 /** A command of the system's own: it makes no revision and no definition. */
 type AccessCommand = { readonly type: 'access'; readonly access: ClusterAccess }
 
-export type Command = WriteCommand | MemberCommand | AccessCommand
+export type Command = WriteCommand | MemberCommand | AccessCommand | UsageCommand
 
 export type WriteResult =
   | {

@@ -3,6 +3,7 @@ import type { ConfState, NodeId, SnapshotMeta } from '../raft/messages.ts'
 import type { ClusterAccess, WriteResult } from './commands.ts'
 import type { NodeAddress } from './members.ts'
 import type { HistoryRecord } from './state.ts'
+import type { ConsumerUsage, UsageRecord, UsageSource } from './usage.ts'
 
 /** How much room a disk has: go on, take nothing new, write nothing at all. */
 export type Room = 'plenty' | 'low' | 'none'
@@ -44,6 +45,7 @@ export type AppliedRecord =
   | { readonly type: 'access'; readonly access: ClusterAccess }
   /** The log uses features of this level from now on. */
   | { readonly type: 'feature-level'; readonly level: number }
+  | UsageRecord
 
 export type IdempotencyRecord = {
   readonly key: string
@@ -66,6 +68,9 @@ export type RestoredState = {
   readonly access: ClusterAccess | null
   readonly idempotency: readonly (IdempotencyRecord & { readonly index: number })[]
   readonly definitions: readonly Definition[]
+  /** Absent: nothing was ever used. */
+  readonly usage?: readonly ConsumerUsage[] | undefined
+  readonly usageSources?: readonly UsageSource[] | undefined
 }
 
 /** A snapshot on its way out: metadata and checksummed chunks, cut at one applied index. */

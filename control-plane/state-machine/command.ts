@@ -8,7 +8,7 @@ const FORMAT_VERSION = 1
 /** The same as text: below 128, UTF-8 writes a character as the byte of its number. */
 const FORMAT_PREFIX = String.fromCharCode(FORMAT_VERSION)
 
-const TYPES: readonly string[] = ['write', 'member', 'access'] satisfies Command['type'][]
+const TYPES: readonly string[] = ['write', 'member', 'access', 'usage'] satisfies Command['type'][]
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -69,8 +69,9 @@ function parse(json: Uint8Array): unknown {
 /** The envelope only: what is inside was checked before it was proposed, and the log is checksummed. */
 function isCommand(value: unknown): value is Command {
   if (value === null || typeof value !== 'object') return false
-  const { type, operations, address, access } = value as Readonly<Record<string, unknown>>
+  const { type, operations, address, access, reports } = value as Readonly<Record<string, unknown>>
   if (type === 'write') return Array.isArray(operations)
+  if (type === 'usage') return Array.isArray(reports)
   if (type === 'access') return access !== null && typeof access === 'object'
   return type === 'member' && address !== null && typeof address === 'object'
 }

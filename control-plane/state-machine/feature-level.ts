@@ -17,6 +17,8 @@ export function levelOfCommand(command: Command): number {
       return FEATURES.base
     case 'access':
       return FEATURES.access
+    case 'usage':
+      return FEATURES.consumers
     default:
       return unreachable(command)
   }

@@ -17,6 +17,7 @@ import type {
   HistoryRecord,
   NodeAddress,
   RestoredState,
+  UsageCommand,
   WriteCommand,
   WriteResult,
 } from '../ports.ts'
@@ -24,6 +25,7 @@ import type { NodeId } from '../raft/messages.ts'
 import { DefinitionMap } from './definition-map.ts'
 import { IdempotencyWindow } from './idempotency.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
+import { Usage, type UsageApplied } from './usage.ts'
 
 /** What one command did: `change` is null and `records` empty when nothing changed. */
 export type Applied = {
@@ -41,6 +43,7 @@ export class ReplicatedState {
   readonly #definitions = new DefinitionMap()
   readonly #members = new Map<NodeId, NodeAddress>()
   readonly #idempotency: IdempotencyWindow
+  readonly usage: Usage
   #hash: string
   #revision: number
   #compactedRevision: number
@@ -56,6 +59,7 @@ export class ReplicatedState {
     for (const definition of parts?.definitions ?? []) this.#definitions.set(definition)
     for (const member of parts?.members ?? []) this.#members.set(member.id, member)
     this.#idempotency = new IdempotencyWindow(parts?.idempotency)
+    this.usage = new Usage(parts ?? {})
     this.#hash = parts?.hash ?? new ConfigHash().toHex()
     this.#revision = parts?.revision ?? 0
     this.#compactedRevision = parts?.compactedRevision ?? 0
@@ -214,6 +218,14 @@ export class ReplicatedState {
     return [{ type: 'access', access }]
   }
 
+  /** Counts what gateways report. */
+  applyUsage(command: UsageCommand): UsageApplied {
+    return this.usage.apply(
+      command,
+      (name) => this.#definitions.get('Consumer', name) !== undefined,
+    )
+  }
+
   /** History up to and with `upTo` is gone from disk. Never moves back, never beyond `revision`. */
   compactHistory(upTo: number): void {
     this.#compactedRevision = Math.max(this.#compactedRevision, Math.min(upTo, this.#revision))
@@ -238,10 +250,13 @@ export class ReplicatedState {
     const history: HistoryRecord = { revision, atMs, ...who, message, changes }
     const written: AppliedRecord = { type: 'revision', history, hash: this.#hash }
     const remembered = this.#idempotency.remember({ key, fingerprint, result }, index)
+    const forgotten = changes.flatMap(({ kind, name, after }) =>
+      kind === 'Consumer' && after === null ? this.usage.forget(name) : [],
+    )
     return {
       result,
       change: { revision, hash: this.#hash, changes: steps, atMs },
-      records: [written, ...remembered],
+      records: [written, ...remembered, ...forgotten],
     }
   }
 }

@@ -5,10 +5,12 @@ import type {
   AppliedBatch,
   AppliedRecord,
   ClusterAccess,
+  ConsumerUsage,
   HistoryRecord,
   IdempotencyRecord,
   NodeAddress,
   RestoredState,
+  UsageSource,
 } from '../ports.ts'
 import { NO_CONF_STATE } from '../raft/memory-log.ts'
 import type { ConfState } from '../raft/messages.ts'
@@ -47,6 +49,17 @@ export type AppliedMark = {
 export type HistoryHead = Omit<HistoryRecord, 'changes'> & { readonly count: number }
 
 const ACCESS_SUFFIX = systemSuffix('access')
+// Names of Consumers and sources have no slash.
+const USAGE = 'usage/'
+const USAGE_SOURCE = 'usage-source/'
+
+function usageSuffix(consumer: string): Buffer {
+  return systemSuffix(`${USAGE}${consumer}`)
+}
+
+function usageSourceSuffix(source: string): Buffer {
+  return systemSuffix(`${USAGE_SOURCE}${source}`)
+}
 
 /** The mark of a state in which nothing happened yet. */
 export const EMPTY_MARK: AppliedMark = {
@@ -95,6 +108,14 @@ export function recordWrites(generation: number, record: AppliedRecord): Iterabl
       return [deleteState(generation, idempotencySuffix(record.index))]
     case 'access':
       return [putState(generation, ACCESS_SUFFIX, record.access)]
+    case 'usage':
+      return [putState(generation, usageSuffix(record.usage.consumer), record.usage)]
+    case 'usage-forgotten':
+      return [deleteState(generation, usageSuffix(record.consumer))]
+    case 'usage-source':
+      return [putState(generation, usageSourceSuffix(record.source.source), record.source)]
+    case 'usage-source-forgotten':
+      return [deleteState(generation, usageSourceSuffix(record.source))]
     // It is part of the mark, which is written with every batch.
     case 'feature-level':
       return []
@@ -164,7 +185,27 @@ export async function loadState(disk: Disk, generation: number): Promise<Restore
     for (const { payload } of page) members.push(JSON.parse(payload.toString()) as NodeAddress)
   }
   const access = await loadAccess(disk, generation)
-  return { ...mark, members, access, idempotency, definitions }
+  const usage = await loadUsage(disk, generation)
+  return { ...mark, members, access, idempotency, definitions, ...usage }
+}
+
+async function loadUsage(
+  disk: Disk,
+  generation: number,
+): Promise<{ readonly usage: ConsumerUsage[]; readonly usageSources: UsageSource[] }> {
+  const usage: ConsumerUsage[] = []
+  const usageSources: UsageSource[] = []
+  for await (const page of sectionPages(disk, generation, SECTION.system)) {
+    for (const { suffix, payload } of page) {
+      const name = suffix.toString('utf8', 1)
+      // Their checksums say that this program wrote them.
+      if (name.startsWith(USAGE)) usage.push(JSON.parse(payload.toString()) as ConsumerUsage)
+      if (name.startsWith(USAGE_SOURCE)) {
+        usageSources.push(JSON.parse(payload.toString()) as UsageSource)
+      }
+    }
+  }
+  return { usage, usageSources }
 }
 
 async function loadAccess(disk: Disk, generation: number): Promise<ClusterAccess | null> {

@@ -1,6 +1,8 @@
 import type { AccessRule, PlanSpec } from '../../shared/definitions/plan.ts'
 import type { ConsumerSpec } from '../../shared/definitions/consumer.ts'
 import type { RateLimitSpec } from '../../shared/definitions/rate-limit.ts'
+import type { QuotaSpec } from '../../shared/definitions/quota.ts'
+import { entitledQuotas, plansInOrder } from '../../shared/entitlements.ts'
 import { Networks } from '../../shared/addresses/networks.ts'
 import { Referers } from './referers.ts'
 
@@ -50,6 +52,7 @@ export type Entitlements = {
   readonly access: ReadonlyMap<string, readonly AccessRule[]> | null
   /** By name of the limit: of the Consumer, else of the Plan that has its say. */
   readonly limits: ReadonlyMap<string, RateLimitSpec>
+  readonly quotas: readonly QuotaSpec[]
 }
 
 /**
@@ -62,12 +65,7 @@ export function entitlementsOf(
   planNames: readonly string[],
   plans: ReadonlyMap<string, PlanSpec>,
 ): Entitlements {
-  const found = planNames
-    .map((name) => ({ name, plan: plans.get(name) }))
-    .filter((each): each is { name: string; plan: PlanSpec } => each.plan !== undefined)
-    .toSorted(
-      (a, b) => (b.plan.priority ?? 0) - (a.plan.priority ?? 0) || (a.name < b.name ? -1 : 1),
-    )
+  const found = plansInOrder(planNames, plans)
   const limits = new Map<string, RateLimitSpec>()
   for (const limit of consumer?.spec.limits ?? []) limits.set(limit.name, limit)
   for (const { plan } of found) {
@@ -77,7 +75,13 @@ export function entitlementsOf(
   const roles = new Set(consumer?.spec.roles)
   for (const { plan } of found) for (const role of plan.roles ?? []) roles.add(role)
   const isFree = planNames.length === 0 || found.some(({ plan }) => plan.access === undefined)
-  return { roles, limits, access: isFree ? null : accessOf(found.map(({ plan }) => plan)) }
+  const quotas = entitledQuotas(consumer?.spec ?? null, plans, planNames)
+  return {
+    roles,
+    limits,
+    quotas: quotas.map(({ quota }) => quota),
+    access: isFree ? null : accessOf(found.map(({ plan }) => plan)),
+  }
 }
 
 function accessOf(plans: readonly PlanSpec[]): ReadonlyMap<string, readonly AccessRule[]> {

@@ -2,6 +2,7 @@ import type { PluginSet } from '../../shared/plugins/schema.ts'
 import { authentication } from './authentication.ts'
 import { keyAuth } from './key-auth.ts'
 import type { Authenticator, Check, PluginParts } from './plugin.ts'
+import { quota } from './quota.ts'
 
 /** What plugins make of requests, ready to run: once for each set of plugins, whatever routes share it. */
 export class Access {
@@ -31,6 +32,7 @@ function compileChecks(set: PluginSet, parts: PluginParts): readonly Check[] {
   if (authenticators.length > 0 || set.authentication !== undefined) {
     checks.push(authentication(set.authentication ?? {}, authenticators, parts))
   }
+  if (set.quota !== undefined) checks.push(quota(set.quota, parts))
   return checks
 }
 

@@ -1,6 +1,7 @@
 import type { Consumers } from '../consumers/consumers.ts'
 import type { Identity } from '../consumers/identity.ts'
 import type { CurrentTable } from '../config/current-table.ts'
+import type { UsageBook } from '../quotas/usage-book.ts'
 import type { Reply, StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { Secrets } from '../secrets/secrets.ts'
@@ -10,6 +11,7 @@ export type PluginParts = {
   readonly consumers: Consumers
   readonly secrets: Secrets
   readonly current: CurrentTable
+  readonly usage: UsageBook
   /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }

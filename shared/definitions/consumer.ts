@@ -12,6 +12,7 @@ import {
   USERNAME_CHARS_MAX,
 } from '../limits.ts'
 import { momentSchema, nameSchema, networksSchema, roleSchema } from './common.ts'
+import { quotasSchema } from './quota.ts'
 import { rateLimitsSchema } from './rate-limit.ts'
 import { secretSchema } from './secret.ts'
 
@@ -94,6 +95,9 @@ export const consumerSpecSchema = z.strictObject({
     .optional()
     .describe('For headers and error texts; nothing is decided by it.'),
   limits: rateLimitsSchema
+    .optional()
+    .describe('In place of those of the same name of its plans and of routes.'),
+  quotas: quotasSchema
     .optional()
     .describe('In place of those of the same name of its plans and of routes.'),
   allow: z

@@ -8,6 +8,7 @@ import {
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
 import { methodsSchema, nameSchema, roleSchema } from './common.ts'
+import { quotasSchema } from './quota.ts'
 import { rateLimitsSchema } from './rate-limit.ts'
 
 /** Which requests somebody may make: of one Api, and of it only some routes or methods. */
@@ -44,6 +45,7 @@ export const planSpecSchema = z.strictObject({
       'What may be asked for; the rules of all plans together. Omitted: this plan permits everything.',
     ),
   limits: rateLimitsSchema.optional(),
+  quotas: quotasSchema.optional(),
   roles: z.array(roleSchema).max(ROLES_MAX).optional().describe('Added to those of the Consumer.'),
   description: z.string().max(DESCRIPTION_CHARS_MAX).optional(),
 })

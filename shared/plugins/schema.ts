@@ -2,11 +2,13 @@ import { z } from 'zod'
 import { authenticationSchema } from './authentication.ts'
 import { keyAuthSchema } from './key-auth.ts'
 import type { PluginName } from './names.ts'
+import { quotaOptionsSchema } from './quota.ts'
 
 /** The options of every plugin. */
 const OPTIONS = {
   authentication: authenticationSchema,
   'key-auth': keyAuthSchema,
+  quota: quotaOptionsSchema,
 } as const satisfies Record<PluginName, z.ZodType>
 
 type OrOff<T extends Readonly<Record<string, z.ZodType>>> = {

@@ -8,11 +8,15 @@ import type {
   ClusterStatus,
   ControlPlane,
   GatewayStatus,
+  GatewayTalk,
   HistoryRecord,
   Identity,
   NodeAddress,
   OutgoingBackup,
   StateReader,
+  UsageCommand,
+  UsagePort,
+  UsageStep,
   WriteAnswer,
   WriteCommand,
   WriteRequest,
@@ -115,6 +119,7 @@ export class LoneNode implements ControlPlane {
   readonly #onApplied = new Set<(change: AppliedChange) => void>()
   readonly #onReset = new Set<() => void>()
   readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #onGrown = new Set<(steps: readonly UsageStep[]) => void>()
   #readGateways: () => readonly string[] = () => []
   readonly #atRevision = new Set<{ readonly revision: number; readonly resolve: () => void }>()
   #speculation: Speculation
@@ -272,29 +277,53 @@ export class LoneNode implements ControlPlane {
     return () => this.#onReset.delete(listener)
   }
 
-  publishGateways(gateways: readonly GatewayStatus[]): void {
-    if (this.isMute) return
-    const text = JSON.stringify(gateways)
-    for (const node of this.#cluster.nodes) {
-      if (node === this) continue
-      setImmediate(() => {
-        for (const hear of node.#onGateways) hear(this.self.name, JSON.parse(text))
-      })
-    }
+  readonly gateways: GatewayTalk = {
+    publish: (gateways) => {
+      if (this.isMute) return
+      const text = JSON.stringify(gateways)
+      for (const node of this.#cluster.nodes) {
+        if (node === this) continue
+        setImmediate(() => {
+          for (const hear of node.#onGateways) hear(this.self.name, JSON.parse(text))
+        })
+      }
+    },
+    answerWith: (read) => {
+      this.#readGateways = read
+    },
+    ask: () => {
+      const others = this.#cluster.nodes.filter((node) => node !== this)
+      return Promise.resolve(new Map(others.map((node) => [node.self.name, node.#readGateways()])))
+    },
+    onGateways: (listener) => {
+      this.#onGateways.add(listener)
+      return () => this.#onGateways.delete(listener)
+    },
   }
 
-  answerGatewaysWith(read: () => readonly string[]): void {
-    this.#readGateways = read
+  readonly usage: UsagePort = {
+    count: async (report) => {
+      this.#assertLeading()
+      this.#applyUsage({ reports: [report], adjustments: [] })
+      return { totals: this.replica.usage.totalsOf(report.counts) }
+    },
+    adjust: async (adjustment) => {
+      this.#assertLeading()
+      this.#applyUsage({ reports: [], adjustments: [adjustment] })
+      return { totals: this.replica.usage.totalsOf([adjustment]) }
+    },
+    of: (consumer) => this.replica.usage.of(consumer),
+    onGrown: (listener) => {
+      this.#onGrown.add(listener)
+      return () => this.#onGrown.delete(listener)
+    },
   }
 
-  askGateways(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const others = this.#cluster.nodes.filter((node) => node !== this)
-    return Promise.resolve(new Map(others.map((node) => [node.self.name, node.#readGateways()])))
-  }
-
-  onGateways(listener: (node: string, gateways: readonly GatewayStatus[]) => void): () => void {
-    this.#onGateways.add(listener)
-    return () => this.#onGateways.delete(listener)
+  #applyUsage(parts: Pick<UsageCommand, 'reports' | 'adjustments'>): void {
+    const command = { type: 'usage', id: randomUUID(), atMs: Date.now(), ...parts } as const
+    const { grown } = this.replica.applyUsage(command)
+    for (const node of this.#cluster.nodes) if (node !== this) node.replica.applyUsage(command)
+    for (const hear of this.#onGrown) hear(grown)
   }
 
   // What tests do to it

@@ -199,7 +199,7 @@ test('as many gateways are remembered as the bound says, the longest silent forg
 })
 
 test('a thousand reports at once are one publication', async () => {
-  const published = vi.spyOn(station(0).node, 'publishGateways')
+  const published = vi.spyOn(station(0).node.gateways, 'publish')
   for (let i = 0; i < 1_000; i++) station(0).gateways.report(`g${i}`, reportOf(1))
   await vi.advanceTimersByTimeAsync(5)
   expect(published).toHaveBeenCalledTimes(1)

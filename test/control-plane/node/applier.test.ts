@@ -42,6 +42,7 @@ function setUp(restored: RestoredState): {
     onWrite: () => {},
     onChange: (change: { readonly revision: number }) => revisions.push(change.revision),
     onMembership: () => {},
+    onUsage: () => {},
   }
   return {
     applier: new Applier(restored, hooks, { logger: SILENT, clock: new ManualClock() }),

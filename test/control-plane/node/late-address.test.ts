@@ -47,6 +47,7 @@ test('a new address that comes into the log after the removal does not bring the
       onWrite() {},
       onChange() {},
       onMembership() {},
+      onUsage() {},
     },
     { logger: SILENT, clock: new ManualClock() },
   )

@@ -17,6 +17,7 @@ import { ClientCount } from '../../../gateway/metrics/client-count.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Access } from '../../../gateway/plugins/access.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
+import { UsageBook } from '../../../gateway/quotas/usage-book.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
 import type { TraceSettings } from '../../../gateway/tracing/settings.ts'
@@ -41,6 +42,7 @@ export type OneWorker = {
   readonly records: readonly string[]
   readonly connections: Connections
   readonly upstreams: LiveUpstreams
+  readonly usage: UsageBook
   adopt(...definitions: readonly DefinitionInput[]): void
   remove(kind: Kind, name: string): void
   stop(): Promise<void>
@@ -120,7 +122,8 @@ export async function startImpatientWorker(
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
   const consumers = new Consumers()
   const secrets = new Secrets(sealKeys)
-  const access = new Access({ consumers, secrets, current, epochMs })
+  const usage = new UsageBook()
+  const access = new Access({ consumers, secrets, current, usage, epochMs })
   const kept = {
     current,
     access,
@@ -170,6 +173,7 @@ export async function startImpatientWorker(
     records: lines,
     connections,
     upstreams,
+    usage,
     adopt,
     remove: (kind, name) => {
       consumers.adopt([], [{ kind, name }])

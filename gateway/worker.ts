@@ -109,11 +109,7 @@ function runWorker(
         parts.records?.taken(message.chars)
         return
       case 'drain':
-        void drain(parts, message.quietMs).then(() => {
-          clearInterval(telling)
-          tellUsage(parts, tell)
-          tell({ type: 'drained' })
-        })
+        void drain(parts, { quietMs: message.quietMs, telling }, tell)
         return
       case 'usage-told':
         parts.usage.learn(message.totals, message.through)
@@ -145,7 +141,11 @@ function change(parts: Parts, message: Extract<ToWorker, { type: 'change' }>): v
   if (!message.isPartial) streams.applied(message.to, quarantined)
 }
 
-async function drain(parts: Parts, quietMs: number): Promise<void> {
+async function drain(
+  parts: Parts,
+  { quietMs, telling }: { readonly quietMs: number; readonly telling: NodeJS.Timeout },
+  tell: (message: FromWorker) => void,
+): Promise<void> {
   const { connections, listeners, records, streams, tracer, tunnels, upstreams } = parts
   tunnels.drain()
   await Promise.all([drainListeners(listeners, quietMs), streams.drain()])
@@ -153,6 +153,9 @@ async function drain(parts: Parts, quietMs: number): Promise<void> {
   await connections.close()
   records?.flush()
   await tracer?.close()
+  clearInterval(telling)
+  tellUsage(parts, tell)
+  tell({ type: 'drained' })
 }
 
 function textsOf({ puts }: Extract<ToWorker, { type: 'change' }>): readonly string[] {

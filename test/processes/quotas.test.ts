@@ -1,7 +1,7 @@
 // Goal: what gateways count of quotas is exact enough to bill by. Method: real nodes and gateways, killed and stopped.
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { hashApiKey } from '../../shared/definitions/api-key.ts'
-import { call, Fleet, until, type Json, type Process } from './processes.ts'
+import { call, Fleet, until, type Process } from './processes.ts'
 
 const KEY = 'k-0123456789'
 const LIMIT = 1_000_000
@@ -121,7 +121,7 @@ test('gateways share a quota, and a leader that is killed forgets none of it', a
   const { body } = await call(`${other?.url}/v1/consumers/ada/quotas/calls/top-up`, 'POST', {
     amount: 1_000,
   })
-  expect((body as Json)['used']).toBe(answered - 1_000)
+  expect(body['used']).toBe(answered - 1_000)
   await call(`${other?.url}/v1/plans/gold`, 'PUT', {
     spec: { quotas: [{ name: 'calls', limit: 1, period: 'year' }] },
   })

@@ -8,6 +8,9 @@ import {
   LABEL_CHARS_MAX,
   LABELS_MAX,
   ROUTE_DRAIN_MS_DEFAULT,
+  LIMIT_COUNTERS_DEFAULT,
+  LIMIT_COUNTERS_MAX,
+  LIMIT_COUNTERS_MIN,
   TIMEOUT_MS_MAX,
   URL_CHARS_MAX,
   WORKERS_MAX,
@@ -52,6 +55,8 @@ export type GatewayOptions = {
   readonly sealKeys?: SealKeys
   /** What is counted. Default `full`. */
   readonly metrics?: MetricsLevel
+  /** Counters of rate limits that there is room for. Default 262144. */
+  readonly limitCounters?: number
   /** Where spans are posted as OTLP in JSON, such as `http://127.0.0.1:4318`; default nowhere. */
   readonly otlp?: string | null
   /** Share of the traces that begin here and are recorded. Default 1. */
@@ -87,6 +92,7 @@ export type GatewaySettings = {
   readonly routeDrainMs: number
   readonly sharesPort: boolean
   readonly metrics: MetricsLevel
+  readonly limitCounters: number
   readonly records: RecordPlan | null
   readonly traces: TraceSettings | null
   readonly network: NetworkSettings
@@ -121,6 +127,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     routeDrainMs: readMs('routeDrainMs', options.routeDrainMs ?? ROUTE_DRAIN_MS_DEFAULT, issues),
     sharesPort: options.sharesPort ?? false,
     metrics: readMetricsLevel(options.metrics ?? 'full', issues),
+    limitCounters: readLimitCounters(options.limitCounters ?? LIMIT_COUNTERS_DEFAULT, issues),
     records: readRecordOptions(options.name, options.records ?? {}, issues),
     traces: readTraceOptions(options, issues),
     network: readNetworkOptions(options.network ?? {}, issues),
@@ -228,6 +235,15 @@ function readMetricsLevel(level: MetricsLevel, issues: Issue[]): MetricsLevel {
   if (METRICS_LEVELS.includes(level)) return level
   issues.push({ path: 'metrics', message: `must be one of ${METRICS_LEVELS.join(', ')}` })
   return 'full'
+}
+
+function readLimitCounters(counters: number, issues: Issue[]): number {
+  const isGood =
+    Number.isInteger(counters) && counters >= LIMIT_COUNTERS_MIN && counters <= LIMIT_COUNTERS_MAX
+  if (isGood) return counters
+  const bounds = `${LIMIT_COUNTERS_MIN} to ${LIMIT_COUNTERS_MAX} (LIMIT_COUNTERS_MAX)`
+  issues.push({ path: 'limitCounters', message: `must be ${bounds}` })
+  return LIMIT_COUNTERS_DEFAULT
 }
 
 function readMs(path: string, ms: number, issues: Issue[]): number {

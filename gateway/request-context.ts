@@ -50,6 +50,9 @@ type TlsParts = {
 /** Calls `run` once, in so many milliseconds, unless what it gives is called before. */
 export type After = (ms: number, run: () => void) => () => void
 
+/** Who has to know when a request is over. */
+type RequestWatcher = { requestOver(): void }
+
 /** One request on its way through the stages. Each stage fills in what the later ones read. */
 export class RequestContext {
   readonly exchange: Exchange
@@ -92,6 +95,9 @@ export class RequestContext {
   attemptedAtMs = 0
   /** From there to the head of its answer; null while there is none. */
   upstreamMs: number | null = null
+  /** What waits for the end of the request; null for nearly all. */
+  #waiting: RequestWatcher[] | null = null
+  #isOver = false
   requestBytes = 0
   responseBytes = 0
 
@@ -99,5 +105,25 @@ export class RequestContext {
     this.exchange = exchange
     this.parts = parts
     this.startedAtMs = parts.now()
+  }
+
+  /** Whether it has ended, however it did. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Tells somebody once the request is over, whatever it comes to; at once if it is already. */
+  whenOver(watcher: RequestWatcher): void {
+    if (this.#isOver) watcher.requestOver()
+    else (this.#waiting ??= []).push(watcher)
+  }
+
+  /** Once, at the end. */
+  over(): void {
+    this.#isOver = true
+    const waiting = this.#waiting
+    if (waiting === null) return
+    this.#waiting = null
+    for (const watcher of waiting) watcher.requestOver()
   }
 }

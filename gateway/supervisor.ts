@@ -76,6 +76,7 @@ export class Supervisor {
       sharesPort: settings.sharesPort,
       logger,
       metricsLevel: settings.metrics,
+      limitCounters: settings.limitCounters,
       traces: settings.traces,
       usage: this.#usage,
       network: settings.network,

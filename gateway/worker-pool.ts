@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import { RaftwayError } from '../shared/errors.ts'
 import {
@@ -10,6 +10,8 @@ import {
 import type { Logger } from '../shared/logger.ts'
 import type { ClientBounds } from './client-bounds.ts'
 import type { WorkerChange } from './config/served-config.ts'
+import { makeCounterMemory, type CounterMemory } from './limits/counter-memory.ts'
+import { releaseWorker } from './limits/counters.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
 import type { UsageCount } from '../shared/usage-protocol.ts'
@@ -33,6 +35,8 @@ export type PoolParts = {
   readonly sharesPort: boolean
   readonly logger: Logger
   readonly metricsLevel: MetricsLevel
+  /** Counters of rate limits that there is room for. */
+  readonly limitCounters: number
   /** Where spans go; null: nowhere. */
   readonly traces: TraceSettings | null
   /** How requests are recorded, and where; null: not at all. */
@@ -55,6 +59,7 @@ export type PoolParts = {
 /** The worker threads of a gateway: one port, one set of counters, one config. A thread that dies is replaced. */
 export class WorkerPool implements LinkHandler {
   readonly metrics: MetricsMemory
+  readonly #counters: CounterMemory
   readonly #parts: PoolParts
   #workers: number
   readonly #links = new Map<number, WorkerLink>()
@@ -82,6 +87,10 @@ export class WorkerPool implements LinkHandler {
     const hasTls = parts.addresses.https !== null
     this.#tls = hasTls ? { ticketKeys: randomBytes(TICKET_KEY_BYTES) } : null
     this.metrics = makeMetrics(parts.workers, parts.metricsLevel)
+    this.#counters = makeCounterMemory(parts.limitCounters, parts.workers, [
+      randomInt(2 ** 32),
+      randomInt(2 ** 32),
+    ])
   }
 
   /** Whether every port is known that workers share. */
@@ -222,6 +231,7 @@ export class WorkerPool implements LinkHandler {
   onGone(link: WorkerLink, reason: string): void {
     this.#links.delete(link.index)
     this.#parts.usage.forget(link)
+    releaseWorker(this.#counters, link.index, this.#parts.workers)
     if (this.#isStopping) {
       if (this.#links.size === 0) this.#whenGone?.()
       return
@@ -246,6 +256,7 @@ export class WorkerPool implements LinkHandler {
       {
         index,
         metrics: this.metrics,
+        counters: this.#counters,
         records: this.#parts.records?.settings ?? null,
         traces: this.#parts.traces,
         network: this.#parts.network,

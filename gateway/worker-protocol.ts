@@ -3,6 +3,7 @@ import type { Quarantined } from '../shared/routing/types.ts'
 import type { ClientBounds } from './client-bounds.ts'
 import type { UsageCount, UsageTotal } from '../shared/usage-protocol.ts'
 import type { DefinitionName } from './config/definition-text.ts'
+import type { CounterMemory } from './limits/counter-memory.ts'
 import type { MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
 import type { Address } from './options.ts'
@@ -15,6 +16,8 @@ export type WorkerStart = {
   /** Place of the worker among its siblings, and of its counters; 0 ≤ index. */
   readonly index: number
   readonly metrics: MetricsMemory
+  /** Of rate limits. */
+  readonly counters: CounterMemory
   /** Null: no access records. */
   readonly records: RecordSettings | null
   /** Null: no spans. */

@@ -13,6 +13,7 @@ import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
 import { HeldRoutes } from './held-routes.ts'
 import { httpDate } from './http-date.ts'
+import { Counters } from './limits/counters.ts'
 import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { ClientCount } from './metrics/client-count.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
@@ -56,8 +57,9 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const consumers = new Consumers()
   const secrets = new Secrets(start.sealKeys)
   const usage = new UsageBook()
-  const access = new Access({ consumers, secrets, current, usage, epochMs })
   const metrics = new WorkerMetrics(memory, index)
+  const counters = new Counters(start.counters, index)
+  const access = new Access({ consumers, secrets, current, counters, usage, metrics, epochMs })
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const tracer = optional.tracer(metrics)

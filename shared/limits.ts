@@ -93,6 +93,20 @@ export const USAGE_FLUSH_MS_MAX = 3_000
 export const ALERTS_WAITING_MAX = 1_000
 export const ALERT_TRIES_MAX = 4
 export const ALERT_ANSWER_MS_MAX = 5_000
+/** A caller is never told to wait for longer. */
+export const RETRY_AFTER_SECONDS_MAX = 31 * 86_400
+/** Limits of one request: of its route, and those that only its Consumer or its Plans have. */
+export const LIMITS_PER_REQUEST_MAX = 64
+/** Counters that the workers of a gateway share; 41 bytes each. */
+export const LIMIT_COUNTERS_DEFAULT = 262_144
+export const LIMIT_COUNTERS_MIN = 64
+export const LIMIT_COUNTERS_MAX = 16_777_216
+/** Counts of one worker that are given back when a request is over. */
+export const HOLDS_PER_WORKER_MAX = 32_768
+/** How long a lock is waited for: so many tries, then so many milliseconds. */
+export const LOCK_SPINS_MAX = 1_000
+export const LOCK_WAITS_MAX = 100
+export const GIVE_BACK_TRIES_MAX = 10
 /** API keys that a plugin remembers to have found lately; all are forgotten when there are more. */
 export const KNOWN_KEYS_MAX = 10_000
 /** An API key that is longer is refused unread. */

@@ -163,4 +163,10 @@ export const ACCESS_ERRORS = {
     retry: 'same',
     title: 'The quota is used up',
   },
+  OVER_RATE_LIMIT: {
+    status: 429,
+    blame: 'client',
+    retry: 'same',
+    title: 'Too many requests',
+  },
 } as const satisfies Record<string, ErrorSpec>

@@ -121,6 +121,7 @@ const PURE = [
   'gateway/tls/client-hello.ts',
   'gateway/streams/port-rules.ts',
   'gateway/http2/',
+  'gateway/limits/',
   'gateway/stages/',
   'gateway/records/',
   'gateway/discovery/endpoint-list.ts',

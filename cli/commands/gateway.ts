@@ -1,4 +1,8 @@
-import { DRAIN_MS_DEFAULT, ROUTE_DRAIN_MS_DEFAULT } from '../../shared/limits.ts'
+import {
+  DRAIN_MS_DEFAULT,
+  LIMIT_COUNTERS_DEFAULT,
+  ROUTE_DRAIN_MS_DEFAULT,
+} from '../../shared/limits.ts'
 import { defineCommand } from '../command.ts'
 import { UsageError } from '../failures.ts'
 import {
@@ -95,6 +99,11 @@ export const GATEWAY_COMMANDS = [
         describe:
           'what /metrics counts: routes and upstreams by name too (full), totals, or nothing',
       },
+      'limit-counters': {
+        type: 'number',
+        default: LIMIT_COUNTERS_DEFAULT,
+        describe: 'callers whose requests can be counted at a time, for all rate limits together',
+      },
       otlp: {
         type: 'string',
         describe:
@@ -132,6 +141,7 @@ export const GATEWAY_COMMANDS = [
         routeDrainMs: args['route-drain-ms'],
         sharesPort: args['share-port'],
         metrics: args.metrics,
+        limitCounters: args['limit-counters'],
         otlp: args.otlp ?? null,
         otlpSample: args['otlp-sample'],
         records: readAccessLogOptions(args),

@@ -59,6 +59,12 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
       at(SLOT.handshakesResumed),
     ],
     ['tls_failures_total', 'Connections that never became TLS.', at(SLOT.handshakesFailed)],
+    ['over_limit_total', 'Requests refused because they came too often.', at(SLOT.overLimit)],
+    [
+      'limits_uncounted_total',
+      'Limits of requests that could not be counted, for want of room or because their store failed.',
+      at(SLOT.limitsUncounted),
+    ],
     ['config_swaps_total', 'Routing tables taken into use.', gauges.swaps],
     ['worker_restarts_total', 'Workers that died and were replaced.', gauges.workerRestarts],
   ] as const

@@ -42,9 +42,11 @@ export const SLOT = {
   clients: 22,
   /** Connections that were closed at once, because there were too many. */
   clientsRefused: 23,
-  duration: 24,
+  overLimit: 24,
+  limitsUncounted: 25,
+  duration: 26,
   /** From asking a target to the head of its answer. */
-  firstByte: 24 + HISTOGRAM,
+  firstByte: 26 + HISTOGRAM,
 } as const
 
 /** Where each counter of a route lies in its series. */

@@ -143,6 +143,16 @@ export class WorkerMetrics {
     add(this.#slots, SLOT.handshakesFailed, 1)
   }
 
+  /** A request came too often. */
+  overLimit(): void {
+    add(this.#slots, SLOT.overLimit, 1)
+  }
+
+  /** So many limits of a request could not be counted. */
+  limitsUncounted(count: number): void {
+    add(this.#slots, SLOT.limitsUncounted, count)
+  }
+
   /** Another config is served: where series are used up, names that are no more give theirs back. */
   configChanged(nowMs: number, names: Names): void {
     if (nowMs - this.#forgotAtMs < SERIES_FORGET_MS) return

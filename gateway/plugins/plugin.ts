@@ -2,6 +2,8 @@ import type { Consumers } from '../consumers/consumers.ts'
 import type { Identity } from '../consumers/identity.ts'
 import type { CurrentTable } from '../config/current-table.ts'
 import type { UsageBook } from '../quotas/usage-book.ts'
+import type { Counters } from '../limits/counters.ts'
+import type { WorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { Reply, StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { Secrets } from '../secrets/secrets.ts'
@@ -12,6 +14,8 @@ export type PluginParts = {
   readonly secrets: Secrets
   readonly current: CurrentTable
   readonly usage: UsageBook
+  readonly counters: Counters
+  readonly metrics: WorkerMetrics
   /** Milliseconds since 1970. */
   readonly epochMs: () => number
 }

@@ -6,7 +6,7 @@ import type { RequestContext } from '../request-context.ts'
 export function accessStage(context: RequestContext): StageResult {
   const plugins = context.route?.plugins ?? null
   if (plugins === null) return undefined
-  return runChecks(context.parts.access.checksOf(plugins), context, 0)
+  return runChecks(context.parts.access.checksOf(plugins, context.route), context, 0)
 }
 
 function runChecks(checks: readonly Check[], context: RequestContext, from: number): StageResult {
@@ -14,7 +14,10 @@ function runChecks(checks: readonly Check[], context: RequestContext, from: numb
     const result = checks[at]?.(context)
     if (result === undefined) continue
     if (!(result instanceof Promise)) return result
-    return result.then((reply) => reply ?? runChecks(checks, context, at + 1))
+    // A client that did not wait must not be counted, nor held against others.
+    return result.then((reply) =>
+      context.isOver ? reply : (reply ?? runChecks(checks, context, at + 1)),
+    )
   }
   return undefined
 }

@@ -13,4 +13,5 @@ export function record(context: RequestContext): void {
   })
   parts.records?.add(context, durationMs)
   parts.tracer?.ended(context, durationMs)
+  context.over()
 }

@@ -132,6 +132,7 @@ const rateLimitSchema = z
     }
     if (!isConcurrency) return
     if (limit.windowMs !== undefined) say('windowMs', 'is not for algorithm concurrency')
+    if (limit.cost !== undefined) say('cost', 'is not for algorithm concurrency')
     if (limit.scope === 'cluster') say('scope', 'must be worker or gateway for concurrency')
   })
 

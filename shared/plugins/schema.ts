@@ -3,12 +3,14 @@ import { authenticationSchema } from './authentication.ts'
 import { keyAuthSchema } from './key-auth.ts'
 import type { PluginName } from './names.ts'
 import { quotaOptionsSchema } from './quota.ts'
+import { rateLimitPluginSchema } from './rate-limit.ts'
 
 /** The options of every plugin. */
 const OPTIONS = {
   authentication: authenticationSchema,
   'key-auth': keyAuthSchema,
   quota: quotaOptionsSchema,
+  'rate-limit': rateLimitPluginSchema,
 } as const satisfies Record<PluginName, z.ZodType>
 
 type OrOff<T extends Readonly<Record<string, z.ZodType>>> = {

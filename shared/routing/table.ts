@@ -1,3 +1,4 @@
+import type { PluginName } from '../plugins/names.ts'
 import { applyChanges } from './apply.ts'
 import { allUpstreams, apiOf, upstreamAt, type RoutingTable } from './draft.ts'
 import { EMPTY_HOSTS } from './host-index.ts'
@@ -50,6 +51,15 @@ export function upstreamOf(table: RoutingTable, key: string): CompiledUpstream |
   const upstream = upstreamAt(table, key)
   if (upstream !== undefined) table.upstreamMemo.set(key, upstream)
   return upstream
+}
+
+/** Whether a route names a plugin itself, and does not have it of its Api. */
+export function isOwnPlugin(
+  table: RoutingTable,
+  { api, at }: Pick<CompiledRoute, 'api' | 'at'>,
+  name: PluginName,
+): boolean {
+  return apiOf(table, api)?.definition.spec.routes[at]?.plugins?.[name] !== undefined
 }
 
 /** Whether there is a route of this id. */

@@ -11,6 +11,8 @@ import { Deadlines } from '../../../gateway/deadlines.ts'
 import type { Exchange } from '../../../gateway/exchange.ts'
 import { HeldRoutes } from '../../../gateway/held-routes.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
+import { makeCounterMemory } from '../../../gateway/limits/counter-memory.ts'
+import { Counters } from '../../../gateway/limits/counters.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { ClientCount } from '../../../gateway/metrics/client-count.ts'
@@ -69,6 +71,8 @@ export async function startImpatientWorker(
     readonly sealKeys?: SealKeys
     /** Clock of plugins, in milliseconds since 1970. */
     readonly epochMs?: () => number
+    /** Counters of rate limits that there is room for. */
+    readonly limitCounters?: number
   },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
@@ -79,6 +83,7 @@ export async function startImpatientWorker(
     sealKeys = [],
     epochMs = Date.now,
     routeDrainMs = 100,
+    limitCounters = 1_024,
     trusted,
     proxyProtocol,
     ...bounds
@@ -123,7 +128,8 @@ export async function startImpatientWorker(
   const consumers = new Consumers()
   const secrets = new Secrets(sealKeys)
   const usage = new UsageBook()
-  const access = new Access({ consumers, secrets, current, usage, epochMs })
+  const counters = new Counters(makeCounterMemory(limitCounters, 1, [1, 2]), 0)
+  const access = new Access({ consumers, secrets, current, counters, usage, metrics, epochMs })
   const kept = {
     current,
     access,

@@ -1,0 +1,61 @@
+import type { RateLimitOptions } from '../../shared/plugins/rate-limit.ts'
+import { RETRY_AFTER_SECONDS_MAX } from '../../shared/limits.ts'
+import { KeyHash } from '../limits/key-hash.ts'
+import { limitFields, type Told } from '../limits/limit-fields.ts'
+import { MergedLimits } from '../limits/merged-limits.ts'
+import type { CompiledLimit } from '../limits/compiled-limit.ts'
+import type { Counters } from '../limits/counters.ts'
+import { errorReply, type Reply } from '../reply.ts'
+import type { RequestContext } from '../request-context.ts'
+import type { Check, PluginParts } from './plugin.ts'
+
+const OVER = errorReply('OVER_RATE_LIMIT', 'too many requests')
+
+/** Lets requests pass as often as they may come: 429 OVER_RATE_LIMIT. `bucket` is where its limits count if they do not say. */
+export function rateLimit(
+  options: RateLimitOptions,
+  bucket: string,
+  { counters, epochMs, metrics }: PluginParts,
+): Check {
+  const place = { bucket, worker: counters.worker, seed: counters.seed }
+  const limits = new MergedLimits(options.limits ?? [], place)
+  const fields = limitFields(options.headers)
+  const hash = new KeyHash()
+  /** Limits of the request that is looked at, in the order of their wants. */
+  const asked: CompiledLimit[] = []
+
+  return (context) => {
+    asked.length = 0
+    counters.clear()
+    for (const limit of limits.of(context.entitlements)) {
+      if (!limit.concerns(context) || !limit.hashKey(context, hash)) continue
+      asked.push(limit)
+      counters.want(limit.rule, limit.costOf(context), hash, limit.isOpen)
+    }
+    if (asked.length === 0) return undefined
+    const refusing = counters.decide(epochMs())
+    if (counters.uncounted > 0) metrics.limitsUncounted(counters.uncounted)
+    const told = asked.map((limit, at): Told => ({ limit, want: counters.at(at) }))
+    context.answerLines += fields(told, told[refusing] ?? null)
+    if (refusing < 0) {
+      keepHolds(context, counters)
+      return undefined
+    }
+    metrics.overLimit()
+    return overReply(counters.waitMs, asked[refusing])
+  }
+}
+
+function keepHolds(context: RequestContext, counters: Counters): void {
+  for (let at = 0; at < counters.wanted; at++) {
+    const { hold } = counters.at(at)
+    if (hold >= 0) context.whenOver({ requestOver: () => counters.giveBack(hold) })
+  }
+}
+
+function overReply(waitMs: number, limit: CompiledLimit | undefined): Reply {
+  // What never passes may be asked again when everything is different.
+  const ms = waitMs === Infinity ? (limit?.rule.windowMs ?? 0) : waitMs
+  const seconds = Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil(ms / 1_000)))
+  return { ...OVER, lines: `${OVER.lines}Retry-After: ${seconds}\r\n` }
+}

@@ -19,6 +19,7 @@ import { LateNode } from './node/late-node.ts'
 import { Node } from './node/node.ts'
 import { PeerSwitch } from './node/peer-switch.ts'
 import { assertNotRemoved } from './node/removal.ts'
+import { warmUp } from './node/warm-up.ts'
 import {
   checkServerOptions,
   isLoopbackOnly,
@@ -152,6 +153,7 @@ class ServerProcess {
 
   async start(): Promise<Server> {
     const { api, peer, advertiseApi, advertisePeer } = this.#options
+    warmUp()
     const security = await this.#openSecurity()
     this.#security = security
     const transport = await TcpTransport.listen({

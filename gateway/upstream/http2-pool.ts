@@ -1,6 +1,6 @@
-import { CALLS_WAITING_PER_TARGET_MAX, CALL_WAIT_MS_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
+import { CALLS_WAITING_PER_TARGET_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
-import type { Deadline, Deadlines } from '../deadlines.ts'
+import type { Deadlines } from '../deadlines.ts'
 import { Http2Call } from './http2-call.ts'
 import { TargetSession } from './target-session.ts'
 import { TlsSource } from './target-tls.ts'
@@ -10,6 +10,7 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from './upstream-connection.ts'
+import { WaitQueue } from './wait-queue.ts'
 
 /**
  * The connections of this thread to one target that speaks HTTP/2: one, and another only while all that stand carry as many
@@ -25,13 +26,12 @@ export class Http2Pool {
   session: Buffer | null = null
   readonly #connectionsMax: number
   readonly #onEmpty: () => void
-  readonly #deadline: Deadline
   /** Those that take calls, the oldest first. */
   readonly #ready: TargetSession[] = []
   /** Those that only finish what they carry. */
   readonly #leaving = new Set<TargetSession>()
   #connecting: TargetSession | null = null
-  #waiting: Http2Call[] = []
+  readonly #waiting: WaitQueue<Http2Call>
   #isClosing = false
 
   constructor(
@@ -45,7 +45,11 @@ export class Http2Pool {
     this.keepAliveMs = upstream.keepAliveMs
     this.#connectionsMax = upstream.connectionsMax
     this.#onEmpty = parts.onEmpty
-    this.#deadline = this.deadlines.create(this)
+    this.#waiting = new WaitQueue({
+      deadlines: this.deadlines,
+      connectMs: this.connectMs,
+      onLate: () => this.#checkEmpty(),
+    })
     this.tls = new TlsSource(upstream.tls, target.serverName, () => this.deadlines.now())
   }
 
@@ -64,9 +68,7 @@ export class Http2Pool {
       call.onError({ code: 'UPSTREAM_BUSY', detail: 'too many calls wait for the target' })
       return
     }
-    call.waitingSince = this.deadlines.now()
-    this.#waiting.push(call)
-    if (this.#waiting.length === 1) this.#deadline.set(this.#waitMs())
+    this.#waiting.add(call)
     this.#connect()
   }
 
@@ -80,8 +82,7 @@ export class Http2Pool {
 
   /** A call that waits was given up. */
   forget(call: Http2Call): void {
-    const at = this.#waiting.indexOf(call)
-    if (at !== -1) this.#waiting.splice(at, 1)
+    this.#waiting.forget(call)
   }
 
   onConnected(session: TargetSession): void {
@@ -95,7 +96,7 @@ export class Http2Pool {
   onConnectFailed(failure: UpstreamFailure): void {
     this.#connecting = null
     if (this.#ready.length === 0) {
-      for (const call of this.#waiting.splice(0)) call.onError(failure)
+      for (const call of this.#waiting.takeAll()) call.onError(failure)
     }
     this.#checkEmpty()
   }
@@ -104,7 +105,7 @@ export class Http2Pool {
   onRoom(): void {
     for (const session of this.#ready) {
       while (session.hasRoom) {
-        const call = this.#waiting.shift()
+        const call = this.#waiting.take()
         if (call === undefined) return
         call.onTaken(session)
       }
@@ -127,33 +128,12 @@ export class Http2Pool {
     this.#checkEmpty()
   }
 
-  onDeadline(): void {
-    const now = this.deadlines.now()
-    for (;;) {
-      const first = this.#waiting[0]
-      if (first === undefined) break
-      const leftMs = first.waitingSince + this.#waitMs() - now
-      if (leftMs > 0) {
-        this.#deadline.set(leftMs)
-        break
-      }
-      this.#waiting.shift()
-      first.onError({ code: 'UPSTREAM_BUSY', detail: 'no connection had room in time' })
-    }
-    this.#checkEmpty()
-  }
-
   /** Takes no further calls; those under way are finished. */
   close(): void {
     this.#isClosing = true
     // Each takes itself off the list.
     for (const session of this.#ready.slice()) session.release()
     this.#checkEmpty()
-  }
-
-  /** A connection that is being made has its own time, and what it fails with says more. */
-  #waitMs(): number {
-    return Math.max(CALL_WAIT_MS_MAX, 2 * this.connectMs)
   }
 
   #connect(): void {
@@ -171,7 +151,7 @@ export class Http2Pool {
   #checkEmpty(): void {
     if (!this.#isClosing || this.#waiting.length > 0) return
     if (this.#ready.length > 0 || this.#leaving.size > 0 || this.#connecting !== null) return
-    this.#deadline.remove()
+    this.#waiting.close()
     this.#onEmpty()
   }
 }

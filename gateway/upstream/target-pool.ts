@@ -1,6 +1,6 @@
-import { CALLS_WAITING_PER_TARGET_MAX, CALL_WAIT_MS_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
+import { CALLS_WAITING_PER_TARGET_MAX, REPLAYS_MAX } from '../../shared/limits.ts'
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
-import type { Deadline, Deadlines } from '../deadlines.ts'
+import type { Deadlines } from '../deadlines.ts'
 import { Http1Call } from './http1-call.ts'
 import { TargetConnection } from './target-connection.ts'
 import { TlsSource } from './target-tls.ts'
@@ -10,6 +10,7 @@ import type {
   UpstreamHandler,
   UpstreamRequest,
 } from './upstream-connection.ts'
+import { WaitQueue } from './wait-queue.ts'
 
 /**
  * The connections of this thread to one target: as many as the upstream allows, the one used last taken first, so that those
@@ -25,7 +26,6 @@ export class TargetPool {
   session: Buffer | null = null
   readonly #connectionsMax: number
   readonly #onEmpty: () => void
-  readonly #deadline: Deadline
   /** Unused connections, the freshest last. */
   readonly #idle: TargetConnection[] = []
   /** Every connection but those for a change of protocol, which are not shared. */
@@ -33,7 +33,7 @@ export class TargetPool {
   /** Of these, the ones that do not stand yet. 0 ≤ connecting ≤ open. */
   #connecting = 0
   readonly #apart = new Set<TargetConnection>()
-  #waiting: Http1Call[] = []
+  readonly #waiting: WaitQueue<Http1Call>
   #isClosing = false
 
   constructor(
@@ -48,7 +48,11 @@ export class TargetPool {
     this.tls = new TlsSource(upstream.tls, target.serverName, () => this.deadlines.now())
     this.#connectionsMax = upstream.connectionsMax
     this.#onEmpty = parts.onEmpty
-    this.#deadline = this.deadlines.create(this)
+    this.#waiting = new WaitQueue({
+      deadlines: this.deadlines,
+      connectMs: this.connectMs,
+      onLate: () => this.#checkEmpty(),
+    })
   }
 
   call(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -76,8 +80,7 @@ export class TargetPool {
       call.onError({ code: 'UPSTREAM_BUSY', detail: 'too many calls wait for the target' })
       return
     }
-    this.#wait(call)
-    this.#waiting.push(call)
+    this.#waiting.add(call)
     this.#connect()
   }
 
@@ -85,16 +88,14 @@ export class TargetPool {
   replay(call: Http1Call): boolean {
     if (call.replays >= REPLAYS_MAX) return false
     call.replays += 1
-    this.#wait(call)
-    this.#waiting.unshift(call)
+    this.#waiting.addFirst(call)
     this.#connect()
     return true
   }
 
   /** A call that waits was given up. */
   forget(call: Http1Call): void {
-    const at = this.#waiting.indexOf(call)
-    if (at !== -1) this.#waiting.splice(at, 1)
+    this.#waiting.forget(call)
   }
 
   onConnected(connection: TargetConnection, forUpgrade: Http1Call | null): void {
@@ -115,7 +116,7 @@ export class TargetPool {
       return
     }
     this.#connecting -= 1
-    const call = this.#waiting.shift()
+    const call = this.#waiting.take()
     call?.onError(failure)
     this.#connect()
     this.#checkEmpty()
@@ -123,7 +124,7 @@ export class TargetPool {
 
   /** A connection has nothing to do. */
   onIdle(connection: TargetConnection): void {
-    const call = this.#waiting.shift()
+    const call = this.#waiting.take()
     if (call !== undefined) connection.take(call)
     else if (this.#isClosing) connection.close()
     else this.#idle.push(connection)
@@ -140,38 +141,11 @@ export class TargetPool {
     this.#checkEmpty()
   }
 
-  onDeadline(): void {
-    const now = this.deadlines.now()
-    const limit = this.#waitMs()
-    for (;;) {
-      const first = this.#waiting[0]
-      if (first === undefined) break
-      const leftMs = first.waitingSince + limit - now
-      if (leftMs > 0) {
-        this.#deadline.set(leftMs)
-        break
-      }
-      this.#waiting.shift()
-      first.onError({ code: 'UPSTREAM_BUSY', detail: 'no connection became free in time' })
-    }
-    this.#checkEmpty()
-  }
-
   /** Takes no further calls; those under way are finished. */
   close(): void {
     this.#isClosing = true
     for (const connection of this.#idle.splice(0)) connection.close()
     this.#checkEmpty()
-  }
-
-  #wait(call: Http1Call): void {
-    call.waitingSince = this.deadlines.now()
-    if (this.#waiting.length === 0) this.#deadline.set(this.#waitMs())
-  }
-
-  /** A connection that is being made has its own time, and what it fails with says more. */
-  #waitMs(): number {
-    return Math.max(CALL_WAIT_MS_MAX, 2 * this.connectMs)
   }
 
   #connect(): void {
@@ -190,7 +164,7 @@ export class TargetPool {
     } catch (error) {
       // A certificate of the gateway's own that cannot be read: without it, it would be somebody else.
       const detail = error instanceof Error ? error.message : String(error)
-      const call = forUpgrade ?? this.#waiting.shift()
+      const call = forUpgrade ?? this.#waiting.take()
       call?.onError({ code: 'UPSTREAM_UNREACHABLE', detail })
       return null
     }
@@ -199,7 +173,7 @@ export class TargetPool {
   #checkEmpty(): void {
     if (!this.#isClosing || this.#open.size > 0 || this.#apart.size > 0) return
     if (this.#waiting.length > 0) return
-    this.#deadline.remove()
+    this.#waiting.close()
     this.#onEmpty()
   }
 }

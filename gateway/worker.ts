@@ -197,8 +197,10 @@ async function listen(
       addresses.https === null
         ? null
         : ((await https?.listen({ ...addresses.https, isShared })) ?? null)
-    tell({ type: 'listening', ports: { http: httpPort, https: httpsPort } })
-    streams.open({ http: httpPort, https: httpsPort }, isShared)
+    const ports = { http: httpPort, https: httpsPort }
+    // A gateway that is ready has the ports of its Streams too: another one may be stopped then, which had them before.
+    await streams.open(ports, isShared)
+    tell({ type: 'listening', ports })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     tell({ type: 'listen-failed', code, reason: describeError(error) })

@@ -35,6 +35,7 @@ export class WorkerStreams {
   readonly #own: Set<number>
   /** Applied, but not told yet. */
   #untold: Applied | null = null
+  #whenTried: (() => void) | null = null
   /** What else is in quarantine. */
   #quarantined: readonly Quarantined[] = []
 
@@ -58,11 +59,15 @@ export class WorkerStreams {
     })
   }
 
-  /** The worker listens on its own ports, and from now on on those of Streams. */
-  open({ http, https }: Ports, isShared: boolean): void {
+  /** The worker listens on its own ports, and from now on on those of Streams: resolves once each has been tried. */
+  async open({ http, https }: Ports, isShared: boolean): Promise<void> {
     this.#own.add(http)
     if (https !== null) this.#own.add(https)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#whenTried = resolve
     this.#ports.open(isShared)
+    if (!this.#ports.isSettled) await promise
+    this.#whenTried = null
   }
 
   /** The table has been swapped. */
@@ -84,7 +89,9 @@ export class WorkerStreams {
   }
 
   #onPortsTried(): void {
-    if (this.#ports.isSettled) this.#tell()
+    if (!this.#ports.isSettled) return
+    this.#whenTried?.()
+    this.#tell()
   }
 
   #tell(): void {

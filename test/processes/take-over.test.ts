@@ -2,10 +2,12 @@
 // that do not pause, and a request that is under way the whole time.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
+import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Definition } from '../../shared/definitions/kinds.ts'
 import { Fleet, freePort, Load, Process, until } from './processes.ts'
 
 const ROUNDS = 2
@@ -26,6 +28,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
+  for (const end of finish.splice(0)) end()
   await Promise.all(running.splice(0).map((one) => one.kill('SIGKILL')))
   slow.closeAllConnections()
   slow.close()
@@ -45,11 +48,14 @@ async function gateway(name: string, port: number, more: readonly string[]): Pro
 }
 
 async function define(name: string, path: string, url: string): Promise<void> {
-  const dir = join(fleet.dir, 'definitions', 'api')
-  await mkdir(dir, { recursive: true })
   const spec = { routes: [{ path }], upstream: { targets: [{ url }] } }
-  const definition = { kind: 'Api', name, spec, revision: 1, createdRevision: 1 }
-  await writeFile(join(dir, `${name}.json`), JSON.stringify(definition))
+  await put({ kind: 'Api', name, spec, revision: 1, createdRevision: 1 })
+}
+
+async function put(definition: Definition): Promise<void> {
+  const dir = join(fleet.dir, 'definitions', definition.kind.toLowerCase())
+  await mkdir(dir, { recursive: true })
+  await writeFile(join(dir, `${definition.name}.json`), JSON.stringify(definition))
 }
 
 test('a new process takes over the port, the old one finishes what it has: no request fails', async () => {
@@ -83,6 +89,58 @@ test('a new process takes over the port, the old one finishes what it has: no re
   await until('answers of the last one', () => (load.answers > answers + 200 ? true : null))
   await load.stop()
   expect(load.failures).toEqual([])
+})
+
+/** A connection to whoever has a port, which gives back what it is told. */
+async function openEcho(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  return socket
+}
+
+async function says(socket: Socket, text: string): Promise<string> {
+  socket.write(text)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  return answer.toString()
+}
+
+test('so are the ports of Streams: a connection stays with the old one as long as it lasts, and others go to the new one', async () => {
+  const echo = createTcpServer((socket) => socket.pipe(socket))
+  echo.listen(0, '127.0.0.1')
+  await once(echo, 'listening')
+  finish.push(() => echo.close())
+  const address = echo.address()
+  const target = typeof address === 'object' ? (address?.port ?? 0) : 0
+  const [port, streamPort] = [await freePort(), await freePort()]
+  const spec = { port: streamPort, upstream: { targets: [{ url: `tcp://127.0.0.1:${target}` }] } }
+  await put({ kind: 'Stream', name: 'echo', spec, revision: 1, createdRevision: 1 })
+  const options = ['--stream-ports', String(streamPort), '--stream-host', '127.0.0.1']
+  const old = await gateway('gw0', port, options)
+  await old.ready()
+  const lasting = await openEcho(streamPort)
+  expect(await says(lasting, 'from the first')).toBe('from the first')
+
+  const next = await gateway('gw1', port, [...options, '--share-port'])
+  await next.ready()
+  for (let i = 0; i < 10; i++) {
+    const socket = await openEcho(streamPort)
+    expect(await says(socket, `with both ${i}`)).toBe(`with both ${i}`)
+    socket.destroy()
+  }
+  const stopped = old.kill('SIGTERM')
+  await until('the old one takes no more', async () => {
+    const seen = await request(`${old.url}/readyz`).catch(() => null)
+    await seen?.body.dump()
+    return seen?.statusCode === 503 ? true : null
+  })
+  expect(await says(lasting, 'still there')).toBe('still there')
+  lasting.end()
+  expect(await stopped).toBe(0)
+  for (let i = 0; i < 10; i++) {
+    const socket = await openEcho(streamPort)
+    expect(await says(socket, `with the new one ${i}`)).toBe(`with the new one ${i}`)
+    socket.destroy()
+  }
 })
 
 test('without being told so, a second process does not take a port that another one has', async () => {

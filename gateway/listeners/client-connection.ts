@@ -16,7 +16,7 @@ import { Farewell } from './farewell.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { prefaceIn } from './preface.ts'
 import { free } from './read-memory.ts'
-import { isRefusal, readTargetFor, type RequestTarget } from './request-target.ts'
+import { isRefusal, readTargetFor, type RequestTarget, type Scheme } from './request-target.ts'
 import type { TrustedProxies } from './trusted-proxies.ts'
 
 /** `serving`: a request is under way. `gone`: the socket is closed, or somebody else's. */
@@ -40,6 +40,8 @@ export class ClientConnection {
   readonly #parts: ConnectionParts
   /** Null: what the peer says of its clients is not believed. */
   readonly trusted: TrustedProxies | null
+  /** What an absolute target may say. */
+  readonly #scheme: Scheme
   readonly #socket: Socket
   /** Null: reads are `data` events. */
   readonly #reads: DirectReads | null
@@ -78,6 +80,8 @@ export class ClientConnection {
     this.trusted = parts.trusted?.networks.hasText(client.address) === true ? parts.trusted : null
     this.localPort = socket.localPort ?? 0
     this.tls = client.tls
+    if (this.trusted !== null) this.#scheme = 'any'
+    else this.#scheme = client.tls === null ? 'http' : 'https'
     this.head = new RequestHead(parts.headBounds)
     this.#reader = new HeadReader(this.head)
     this.outgoing = new Outgoing(socket, () => this.#stalled(false))
@@ -264,8 +268,7 @@ export class ClientConnection {
       this.#refuse(this.head.refusal ?? UNCLEAR)
       return end
     }
-    const { method, target: line, host } = this.head
-    const target = readTargetFor(method, line, host ?? '')
+    const target = readTargetFor(this.head.method, this.head, this.#scheme)
     if (isRefusal(target)) {
       this.#refuse(target)
       return end

@@ -122,8 +122,10 @@ function targetOf(pseudo: PseudoFields, fields: Fields): RequestTarget | Refusal
   for (let i = 0; i < path.length; i++) {
     if (TARGET_TEXT[path.charCodeAt(i)] !== 1) return NO_PATH
   }
-  // An extended CONNECT stands for the GET of HTTP/1.1.
-  return readTargetFor(method === 'CONNECT' ? 'GET' : method, path, authority)
+  // An extended CONNECT stands for the GET of HTTP/1.1. A path has no scheme, and that of the head is not believed: some proxies
+  // write https whatever they speak.
+  const line = { target: path, host: authority }
+  return readTargetFor(method === 'CONNECT' ? 'GET' : method, line, 'any')
 }
 
 function isMethod(method: string): boolean {

@@ -11,42 +11,71 @@ export type RequestTarget = {
 }
 
 const SLASH = 47
+const COLON = 58
 const NO_CONNECT = malformed('CONNECT is not served here')
 const NO_URL = malformed('the request target is neither a path nor an http url')
+const OTHER_HOST = malformed('the request target and Host name different hosts')
+const OTHER_SCHEME: Refusal = {
+  code: 'MISDIRECTED_REQUEST',
+  message: 'the request target has another scheme than the connection',
+}
 const NO_AUTHORITY = malformed('the request target names no host')
 const FRAGMENT = malformed('the request target has a fragment')
 const BAD_HOST = malformed('the host is malformed')
 const DOTS = malformed('the path has a dot segment')
 
+/** What a connection speaks; `any`: its peer is a proxy that is trusted to know what its client spoke. */
+export type Scheme = 'http' | 'https' | 'any'
+
+/** The head that a target is read from. */
+type Line = {
+  readonly target: string
+  /** Null: HTTP/1.0 may leave it out. */
+  readonly host: string | null
+}
+
 /**
- * Takes the target of a request line and its Host apart: origin form and absolute form (RFC 9112 3.2.1, 3.2.2; the
- * host of an absolute target wins over the field). What a gateway and a target could read differently is refused,
- * never repaired: dot segments, in whatever encoding, above all.
+ * Takes the target of a request line and its Host apart: origin form and absolute form (RFC 9112 3.2.1, 3.2.2). What a
+ * gateway and a target could read differently is refused, never repaired: dot segments, in whatever encoding, above
+ * all, and an absolute target whose Host is another one, or that speaks of a connection which this one is not (RFC 9110 7.4).
  */
-export function readTarget(target: string, hostField: string): RequestTarget | Refusal {
-  if (target.charCodeAt(0) === SLASH) return readOrigin(target, hostField)
+export function readTarget({ target, host }: Line, scheme: Scheme): RequestTarget | Refusal {
+  if (target.charCodeAt(0) === SLASH) return readOrigin(target, host ?? '')
   const start = afterScheme(target)
   if (start === -1) return NO_URL
   const end = endOfAuthority(target, start)
   if (end === start) return NO_AUTHORITY
+  const authority = target.slice(start, end)
+  const isTls = target.charCodeAt(4) !== COLON
+  if (host !== null && !isSameHost(host, authority, isTls)) return OTHER_HOST
+  if (scheme !== 'any' && (scheme === 'https') !== isTls) return OTHER_SCHEME
   const rest = target.slice(end)
   const path = rest.charCodeAt(0) === SLASH ? rest : `/${rest}`
-  return readOrigin(path, target.slice(start, end))
+  return readOrigin(path, authority)
+}
+
+/** RFC 9112 3.2: a client writes the same twice. The default port may be left out in one of them. */
+function isSameHost(host: string, authority: string, isTls: boolean): boolean {
+  if (host === authority) return true
+  const port = isTls ? ':443' : ':80'
+  return bare(host, port) === bare(authority, port)
+}
+
+function bare(authority: string, port: string): string {
+  const lower = authority.toLowerCase()
+  return lower.endsWith(port) ? lower.slice(0, -port.length) : lower
 }
 
 /**
  * The target of a request with this method: as `readTarget`, and `*` where it may stand (RFC 9112 3.2.4). CONNECT is refused:
  * a gateway is no way to anywhere.
  */
-export function readTargetFor(
-  method: string,
-  target: string,
-  hostField: string,
-): RequestTarget | Refusal {
+export function readTargetFor(method: string, line: Line, scheme: Scheme): RequestTarget | Refusal {
   if (method === 'CONNECT') return NO_CONNECT
-  if (target !== '*' || method !== 'OPTIONS') return readTarget(target, hostField)
-  const host = readHost(hostField)
-  return host === null ? BAD_HOST : { authority: hostField, host, path: '*', query: '' }
+  if (line.target !== '*' || method !== 'OPTIONS') return readTarget(line, scheme)
+  const authority = line.host ?? ''
+  const host = readHost(authority)
+  return host === null ? BAD_HOST : { authority, host, path: '*', query: '' }
 }
 
 /** Whether `readTarget` refused. */

@@ -176,10 +176,14 @@ export class Http2Call implements UpstreamCall {
       this.#phase = 'started'
       this.#sent = null
       this.#deadline.set(this.request.idleMs)
-      this.#handler.onStart(answer.status, fields, length ?? null)
+      const isWhole = (answer.flags & NGHTTP2_FLAG_END_STREAM) !== 0
+      // Trailers pass only behind a body whose length the client is not told.
+      const hasTrailers =
+        !isWhole && (this.request.needsHttp2 || fields.get('trailer') !== undefined)
+      this.#handler.onStart(answer.status, fields, hasTrailers ? null : (length ?? null))
       if (this.#isOver()) return
       // An answer that is only a head is to be one for the client as well.
-      if ((answer.flags & NGHTTP2_FLAG_END_STREAM) !== 0) this.#finish(stream)
+      if (isWhole) this.#finish(stream)
       else this.#receive(stream)
     }
   }

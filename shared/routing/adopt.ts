@@ -1,6 +1,6 @@
 import { QUARANTINE_REASON_CHARS_MAX } from '../limits.ts'
 import { adoptStreams, streamsUsing } from './apply-streams.ts'
-import { compileNamedUpstream, lastOfEach, missingUpstreams } from './apply.ts'
+import { compileNamedUpstream, lastOfEach, missingUpstreams, unfitUpstreams } from './apply.ts'
 import { compileApi, type ApiDefinition, type UpstreamDefinition } from './compile-api.ts'
 import { apiOf, pendingOf, TableDraft, usersOf, type Pending, type RoutingTable } from './draft.ts'
 import type { Definition, DefinitionChange, Quarantined, RoutingChange } from './types.ts'
@@ -96,7 +96,7 @@ function adoptOne(draft: TableDraft, key: string, change: OneByOne): Pending | n
     return null
   }
   const { api, issues } = compileApi(definition, apiOf(table, definition.name))
-  const missing = missingUpstreams(table, api)
+  const missing = [...missingUpstreams(table, api), ...unfitUpstreams(table, api)]
   if (issues.length + missing.length === 0) {
     draft.replaceApi(definition.name, api)
     return null

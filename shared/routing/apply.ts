@@ -14,6 +14,7 @@ import { guessUpstream } from './guess-upstream.ts'
 import { unreachableRoutes } from './reachability.ts'
 import { sameJson } from './same-json.ts'
 import { compileStream } from './streams.ts'
+import { NOT_FOR_APIS, tcpTargetAt } from './tcp-targets.ts'
 import type { CompiledUpstream, CompileIssue, DefinitionChange, RoutingChange } from './types.ts'
 
 /** All changes as one, or every reason against them. `upstreamsChanged`: keys put or removed. */
@@ -73,7 +74,10 @@ export function* applyInSteps(
     draft.replaceApi(definition.name, compiled.api)
     apis.push(compiled.api)
   }
-  for (const api of apis) issues.push(...missingUpstreams(draft.table, api))
+  for (const api of apis) {
+    issues.push(...missingUpstreams(draft.table, api), ...unfitUpstreams(draft.table, api))
+  }
+  issues.push(...unfitForApis(draft.table, latest))
   issues.push(...issuesOfStreams(draft.table, streams))
   issues.push(...neededUpstreams(draft.table, latest))
   issues.push(...(yield* unreachableRoutes(draft.table.hosts, draft.inCompany)))
@@ -146,6 +150,42 @@ export function missingUpstreams(table: RoutingTable, api: CompiledApi): readonl
       const message = `no Upstream "${upstream}"${hints.get(upstream) ?? ''}`
       return { kind: 'Api', name, path, message }
     })
+}
+
+/** Every place where an Api names an Upstream that is for Streams. */
+export function unfitUpstreams(table: RoutingTable, api: CompiledApi): readonly CompileIssue[] {
+  const isUnfit = (name: string): boolean => {
+    const upstream = upstreamAt(table, definitionKey('Upstream', name))
+    return upstream !== undefined && tcpTargetAt(upstream.spec) !== -1
+  }
+  const unfit = new Set(api.references.filter(isUnfit))
+  if (unfit.size === 0) return NO_ISSUES
+  const { name, spec } = api.definition
+  return referencesOf(spec)
+    .filter(({ upstream }) => unfit.has(upstream))
+    .map(({ path, upstream }) => {
+      const message = `Upstream "${upstream}" has a target with ${NOT_FOR_APIS}`
+      return { kind: 'Api', name, path, message }
+    })
+}
+
+/** Upstreams that the changes make one for Streams, and that Apis need which the changes leave alone. */
+function unfitForApis(
+  table: RoutingTable,
+  latest: ReadonlyMap<string, RoutingChange>,
+): readonly CompileIssue[] {
+  const issues: CompileIssue[] = []
+  for (const change of latest.values()) {
+    if (change.op !== 'put' || change.definition.kind !== 'Upstream') continue
+    const { name, spec } = change.definition
+    const at = tcpTargetAt(spec)
+    if (at === -1) continue
+    const user = usersOf(table, name).find((api) => !latest.has(definitionKey('Api', api)))
+    if (user === undefined) continue
+    const message = `${NOT_FOR_APIS}, and Api "${user}" sends requests here`
+    issues.push({ kind: 'Upstream', name, path: `spec.targets.${at}.url`, message })
+  }
+  return issues
 }
 
 const NO_ISSUES: readonly CompileIssue[] = []

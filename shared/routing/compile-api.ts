@@ -10,6 +10,7 @@ import { ANY_HOST, parseHost, type HostPattern } from './hosts.ts'
 import type { RouteEntry } from './routes.ts'
 import { keyAt, placesOf } from './upstream-places.ts'
 import { sameJson } from './same-json.ts'
+import { NOT_FOR_APIS, tcpTargetAt } from './tcp-targets.ts'
 import type { CompileIssue, CompiledUpstream } from './types.ts'
 
 export type ApiDefinition = Extract<Definition, { kind: 'Api' }>
@@ -69,6 +70,7 @@ export function compileApi(
   })
   const routes = compiled.every(isThere) ? compiled : compiled.filter(isThere)
   const upstreams = inlineUpstreams(definition, before)
+  checkTargets(spec, report)
   return { api: { definition, plugins, routes, upstreams, references: namesIn(spec) }, issues }
 }
 
@@ -216,6 +218,18 @@ function inlineUpstreams(
     }
   }
   return upstreams
+}
+
+/** No upstream that is written in an Api may be for Streams. */
+function checkTargets(spec: ApiSpec, report: Report): void {
+  const check = (path: string, upstream: ApiSpec['upstream']): void => {
+    const at = isInline(upstream) ? tcpTargetAt(upstream) : -1
+    if (at !== -1) report(`${path}.targets.${at}.url`, NOT_FOR_APIS)
+  }
+  check('upstream', spec.upstream)
+  for (const [at, route] of spec.routes.entries()) {
+    for (const { path, upstream } of placesOf(route)) check(`routes.${at}.${path}`, upstream)
+  }
 }
 
 function isInline(upstream: ApiSpec['upstream']): upstream is UpstreamSpec {

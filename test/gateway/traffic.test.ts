@@ -281,13 +281,20 @@ test('HTTP/1.0 clients are served, and hear the end by the close', async () => {
   expect(answer.body).toBe('ab')
 })
 
-test('an absolute target names the host, whatever the field says', async () => {
+test('an absolute target names the host, once more than the field does', async () => {
   const behind = await target((_request, response) => response.end())
   const gateway = await worker(api('a', '/', targets(behind.url), { hosts: ['real.example'] }))
-  const request = close('GET http://real.example/x HTTP/1.1\r\nHost: other.example\r\n')
+  const request = close('GET http://real.example/x HTTP/1.1\r\nHost: real.example\r\n')
   expect(taken(await sendRaw(gateway.port, request)).status).toBe(200)
   expect(behind.requests[0]?.headers.host).toBe('real.example')
   expect(behind.requests[0]?.url).toBe('/x')
+  const secure = close('GET https://real.example/x HTTP/1.1\r\nHost: real.example\r\n')
+  const refused = taken(await sendRaw(gateway.port, secure))
+  expect([refused.status, JSON.parse(refused.body).error.code]).toEqual([
+    421,
+    'MISDIRECTED_REQUEST',
+  ])
+  expect(behind.requests).toHaveLength(1)
 })
 
 test('OPTIONS * is answered by the gateway', async () => {
@@ -323,6 +330,7 @@ test.each([
   ['a space before a colon', 'GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n'],
   ['a folded line', 'GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n'],
   ['a bare CR in a field', 'GET / HTTP/1.1\r\nHost: a\r\nX: y\rz\r\n\r\n'],
+  ['an absolute target beside another Host', 'GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n'],
   ['CONNECT', 'CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n'],
   ['another expectation', 'GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\n\r\n'],
 ])('%s gets 400, and the connection closes', async (_what, request) => {

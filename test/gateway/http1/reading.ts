@@ -30,7 +30,7 @@ export function readRequests(pieces: readonly Buffer[]): Reading {
   return new StreamReader(head, {
     line: () => `${head.method} ${head.target} ${head.minor}`,
     refused: () => {
-      const target = readTargetFor(head.method, head.target, head.host ?? '')
+      const target = readTargetFor(head.method, head, 'http')
       return isRefusal(target) ? target : null
     },
     begin: (body) => {

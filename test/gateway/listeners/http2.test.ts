@@ -129,6 +129,25 @@ test('trailers pass both ways', async () => {
   expect(seen['x-check']).toBe('42')
 })
 
+test('trailers that are announced pass behind a body of known length too, which goes on in chunks', async () => {
+  const seen: (string | undefined)[] = []
+  const { session } = await stage((request, response) => {
+    request.resume()
+    request.on('end', () => {
+      seen.push(request.headers['transfer-encoding'], request.trailers['x-check'])
+      response.end()
+    })
+  })
+  for (const trailer of [{ trailer: 'x-check' }, {}]) {
+    const head = { ':method': 'POST', ':path': '/', 'content-length': '4', ...trailer }
+    const stream = session.request(head, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-check': '42' }))
+    stream.end('data')
+    expect((await answerOf(stream)).status).toBe(200)
+  }
+  expect(seen).toEqual(['chunked', '42', undefined, undefined])
+})
+
 test('interim answers and the go-ahead come through', async () => {
   const { session } = await stage((request, response) => {
     response.writeEarlyHints({ link: '</style.css>; rel=preload' })

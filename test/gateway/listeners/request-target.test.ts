@@ -16,17 +16,21 @@ test.each([
   ['/a?b=/../c', 'x', { authority: 'x', host: 'x', path: '/a', query: 'b=/../c' }],
   [
     'http://Other.org/p?q',
-    'x',
+    'other.ORG',
     { authority: 'Other.org', host: 'other.org', path: '/p', query: 'q' },
   ],
   [
     'HTTP://other.org:81',
-    'x',
+    'other.org:81',
     { authority: 'other.org:81', host: 'other.org', path: '/', query: '' },
   ],
-  ['http://other.org?q', 'x', { authority: 'other.org', host: 'other.org', path: '/', query: 'q' }],
+  [
+    'http://other.org?q',
+    'other.org:80',
+    { authority: 'other.org', host: 'other.org', path: '/', query: 'q' },
+  ],
 ])('%s with Host %j is taken apart', (target, host, expected) => {
-  expect(readTarget(target, host)).toEqual(expected)
+  expect(readTarget({ target, host }, 'http')).toEqual(expected)
 })
 
 test.each([
@@ -39,7 +43,11 @@ test.each([
   ['dots between backslashes', '/a\\..\\b', 'x'],
   ['dots before a parameter', '/a/..;x/b', 'x'],
   ['a fragment', '/a#b', 'x'],
-  ['another scheme', 'ftp://a/b', 'x'],
+  ['another scheme', 'ftp://x/b', 'x'],
+  ['an absolute target with another host than the field', 'http://a/b', 'x'],
+  ['one with another port', 'http://x:81/b', 'x'],
+  ['one with the default port of the other scheme', 'http://x:443/b', 'x'],
+  ['one beside an empty Host', 'http://x/b', ''],
   ['no path at all', 'a', 'x'],
   ['an absolute target without a host', 'http:///a', 'x'],
   ['a target with credentials', 'http://u:p@h/a', 'x'],
@@ -49,7 +57,7 @@ test.each([
   ['two hosts in one', '/', 'a,b'],
   ['a port that is none', '/', 'a:b'],
 ])('%s is refused', (_what, target, host) => {
-  const read = readTarget(target, host)
+  const read = readTarget({ target, host }, 'any')
   expect(isRefusal(read) && read.code).toBe('BAD_REQUEST')
 })
 
@@ -58,4 +66,20 @@ test('a host is lower case, without brackets and port', () => {
   expect(readHost('[2001:DB8::1]')).toBe('2001:db8::1')
   expect(readHost('a:')).toBe('a')
   expect(readHost('a:123456')).toBe(null)
+})
+
+test.each([
+  ['http://x/', 'http', true],
+  ['https://x/', 'http', false],
+  ['http://x/', 'https', false],
+  ['https://x/', 'https', true],
+  ['https://x:443/', 'any', true],
+] as const)('%s on a connection of %s', (target, scheme, isTaken) => {
+  const read = readTarget({ target, host: 'x' }, scheme)
+  expect(isRefusal(read) ? read.code : null).toBe(isTaken ? null : 'MISDIRECTED_REQUEST')
+})
+
+test('HTTP/1.0 may name its host in the target alone', () => {
+  const read = readTarget({ target: 'http://x/a', host: null }, 'http')
+  expect(read).toMatchObject({ host: 'x', path: '/a' })
 })

@@ -11,7 +11,7 @@ import { api } from '../support/definitions.ts'
 import { answerOf, connectHttp2, fetchHttp2 } from '../support/http2-client.ts'
 import { startHttp2Target, type Http2Target } from '../support/http2-target.ts'
 import { startOneWorker, type OneWorker } from '../support/one-worker.ts'
-import { openRaw } from '../support/raw-client.ts'
+import { openRaw, sendRaw } from '../support/raw-client.ts'
 import { startTarget } from '../support/target.ts'
 import { until } from '../support/until.ts'
 
@@ -57,6 +57,38 @@ test('a client of HTTP/1.1 gets the answer of a target of HTTP/2', async () => {
     via: '1.1 raftway',
   })
   expect(target.requests[0]?.['connection']).toBeUndefined()
+})
+
+test.each([
+  [
+    'pass if they are announced',
+    { trailer: 'x-sum' },
+    /\r\n\r\n4\r\ndata\r\n0\r\nx-sum: 1\r\n\r\n$/i,
+    { length: undefined, sum: '1' },
+  ],
+  [
+    'or leave the length to be told',
+    {},
+    /\r\nContent-Length: 4\r\n[^]*\r\n\r\ndata$/,
+    { length: '4', sum: undefined },
+  ],
+] as const)('trailers behind a known length %s', async (_how, announced, wanted, told) => {
+  const { gateway } = await stage((stream) => {
+    stream.respond(
+      { ':status': 200, 'content-length': '4', ...announced },
+      { waitForTrailers: true },
+    )
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1' }))
+    stream.end('data')
+  })
+  const text = await sendRaw(gateway.port, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  const session = await connectHttp2(gateway.url)
+  closing.push(() => session.destroy())
+  const answer = await fetchHttp2(session, { ':path': '/' })
+  expect(answer).toMatchObject({ status: 200, body: 'data', code: 0 })
+  expect(text).toMatch(wanted)
+  const { headers, trailers } = answer
+  expect({ length: headers['content-length'], sum: trailers['x-sum'] }).toEqual(told)
 })
 
 test('bodies and trailers pass from HTTP/2 to HTTP/2, both ways', async () => {

@@ -24,6 +24,8 @@ const STRICTER: Readonly<Record<string, string>> = {
     'RFC 3986 6.2.2.3: servers that resolve it, and servers that do not',
   'CONNECT is not served here': 'RFC 9110 9.3.6',
   'there is no Host': 'RFC 9112 3.2',
+  'the request target and Host name different hosts': 'RFC 9112 3.2',
+  'the request target has another scheme than the connection': 'RFC 9110 7.4',
   'there is more than one Host': 'RFC 9112 3.2',
   'the only expectation that can be met is 100-continue': 'RFC 9110 10.1.1',
   'Content-Length is not a number of bytes': 'RFC 9110 8.6',

@@ -20,6 +20,8 @@ export type Load = {
   readonly body: string
   /** A connection, and a handshake, for each request. */
   readonly isFresh: boolean
+  /** Sent with each request over HTTP/1.1. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** What came of it. Times are those of answered requests, from the moment at which one was sent. */
@@ -58,9 +60,13 @@ async function byWrk(load: Load, pace: Pace, { port, program, seconds }: Door): 
  * wrk asks again when it was answered. With a pause between that is drawn by chance, as many connections as there are make a
  * rate of about what is wanted, at moments that do not depend on one another.
  */
-function wrkScript({ paths, body, isFresh, connections }: Load, pace: Pace): string {
+function wrkScript(load: Load, pace: Pace): string {
+  const { paths, body, isFresh, connections, headers = {} } = load
   const lines = [`wrk.body = ${body === '' ? 'nil' : `string.rep("x", ${body.length})`}`]
   lines.push(`wrk.method = "${body === '' ? 'GET' : 'POST'}"`)
+  for (const [name, value] of Object.entries(headers)) {
+    lines.push(`wrk.headers["${name}"] = "${value}"`)
+  }
   if (isFresh) lines.push('wrk.headers["Connection"] = "close"')
   lines.push(`local paths = {${paths.map((path) => `"${path}"`).join(',')}}`)
   lines.push('local requests, at = {}, 0')

@@ -19,7 +19,6 @@ import { LateNode } from './node/late-node.ts'
 import { Node } from './node/node.ts'
 import { PeerSwitch } from './node/peer-switch.ts'
 import { assertNotRemoved } from './node/removal.ts'
-import { warmUp } from './node/warm-up.ts'
 import {
   checkServerOptions,
   isLoopbackOnly,
@@ -153,7 +152,6 @@ class ServerProcess {
 
   async start(): Promise<Server> {
     const { api, peer, advertiseApi, advertisePeer } = this.#options
-    warmUp()
     const security = await this.#openSecurity()
     this.#security = security
     const transport = await TcpTransport.listen({

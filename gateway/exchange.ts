@@ -11,7 +11,12 @@ export type TlsFacts = {
   /** Host that the client named in the handshake; null when it named none. */
   readonly serverName: string | null
   /** The certificate that the client showed, if it is one that was asked for. */
-  readonly client: { readonly subject: string; readonly fingerprint: string } | null
+  readonly client: {
+    readonly subject: string
+    readonly fingerprint: string
+    /** As OpenSSL prints them: `DNS:a.example, URI:spiffe://b/c`; empty for none. */
+    readonly alternativeNames: string
+  } | null
 }
 
 /**

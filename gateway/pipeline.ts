@@ -1,5 +1,5 @@
-import { ERROR_CODES } from '../shared/errors.ts'
 import type { Exchange } from './exchange.ts'
+import { finalReply } from './final-reply.ts'
 import { errorReply, sendReply, type Reply, type StageResult } from './reply.ts'
 import { RequestContext, type PipelineParts } from './request-context.ts'
 import { isRequestId } from './request-id.ts'
@@ -81,17 +81,13 @@ export class Pipeline {
     else this.#answer(context, reply)
   }
 
-  #answer(context: RequestContext, reply: Reply): void {
-    context.status = reply.code === null ? reply.status : ERROR_CODES[reply.code].status
-    context.code = reply.code
-    context.responseBytes = reply.body.length
+  #answer(context: RequestContext, given: Reply): void {
     const requestId = this.#requestIdOf(context)
     context.requestId = requestId
+    const reply = finalReply(context, given, requestId)
     // Counted before it is sent: whoever has the answer finds it in the metrics.
     record(context)
-    const { answerLines } = context
-    const whole = answerLines === '' ? reply : { ...reply, lines: reply.lines + answerLines }
-    sendReply(context.exchange, whole, requestId)
+    sendReply(context.exchange, reply, requestId)
   }
 
   #requestIdOf(context: RequestContext): string {

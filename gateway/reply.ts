@@ -18,12 +18,15 @@ export type Reply = {
 /** What a stage gives: a reply ends the request, `undefined` lets it pass. A promise only when it really waits. */
 export type StageResult = Reply | undefined | Promise<Reply | undefined>
 
+/** What every error has until it is known in which form the client wants it. */
+export const JSON_LINE = 'Content-Type: application/json\r\n'
+
 /** The reply for a code, in the form that clients rely on: `{"error":{"code","message"}}`. */
 export function errorReply(code: ErrorCode, message: string): Reply {
   const body = Buffer.from(`${JSON.stringify({ error: { code, message } })}\n`)
   const { status } = ERROR_CODES[code]
   const retryAfter = status === 503 ? 'Retry-After: 1\r\n' : ''
-  return { status, lines: `Content-Type: application/json\r\n${retryAfter}`, body, code, message }
+  return { status, lines: JSON_LINE + retryAfter, body, code, message }
 }
 
 /** Sends a reply whole. `requestId` goes with it, so that a client can name what went wrong. */

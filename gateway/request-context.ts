@@ -10,6 +10,8 @@ import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { Access } from './plugins/access.ts'
 import type { RecordBatch } from './records/record-batch.ts'
 import type { RequestIds } from './request-id.ts'
+import type { Reply } from './reply.ts'
+import type { BodyDigest } from './signatures/body-digest.ts'
 import type { Certificates } from './tls/certificates.ts'
 import type { Trace } from './tracing/otlp.ts'
 import type { Tracer } from './tracing/tracer.ts'
@@ -75,6 +77,12 @@ export class RequestContext {
   query: string | null = null
   /** Field lines that the client gets beside those of the answer, whoever gives it. */
   answerLines = ''
+  /** Lower-case names of fields of the target's answer that the client does not get; null for none. */
+  answerDropped: readonly string[] | null = null
+  /** The body must be the one that its client has signed, or the refusal is the answer; null: any. */
+  signedBody: { readonly digest: BodyDigest; readonly refusal: Reply } | null = null
+  /** A browser's question before a request to another origin, which `cors` of the route answers. */
+  isPreflight = false
   /** Set by `rewriteStage`. */
   targetPath = ''
   lines = ''

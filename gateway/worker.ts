@@ -21,6 +21,7 @@ import { Pipeline } from './pipeline.ts'
 import { trustedProxiesOf } from './network-options.ts'
 import { Access } from './plugins/access.ts'
 import { UsageBook } from './quotas/usage-book.ts'
+import { Passwords } from './plugins/passwords.ts'
 import { RecordBatch } from './records/record-batch.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { RequestIds } from './request-id.ts'
@@ -57,9 +58,21 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const consumers = new Consumers()
   const secrets = new Secrets(start.sealKeys)
   const usage = new UsageBook()
+  const passwords = new Passwords()
+  const { sealKeys } = start
   const metrics = new WorkerMetrics(memory, index)
   const counters = new Counters(start.counters, index)
-  const access = new Access({ consumers, secrets, current, counters, usage, metrics, epochMs })
+  const access = new Access({
+    consumers,
+    secrets,
+    sealKeys,
+    passwords,
+    current,
+    counters,
+    usage,
+    metrics,
+    epochMs,
+  })
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const tracer = optional.tracer(metrics)

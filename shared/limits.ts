@@ -239,8 +239,6 @@ export const WATCHER_QUEUE_BYTES_MAX = 16 * MIB
 export const WATCHERS_MAX = 10_000
 /** Encoded changes kept in memory so that a short reconnect needs no disk. */
 export const RECENT_CHANGES_BYTES_MAX = 2 * MIB
-/** Characters of the newest texts of definitions: enough for all that is under way between log, watchers and disk. */
-export const DEFINITION_TEXTS_CHARS_KEPT = 1 * MIB
 export const WATCH_LINE_BYTES_MAX = 64 * MIB
 /** A watcher that takes nothing of its snapshot for this long is cut off. */
 export const WATCHER_STALL_MS_MAX = 30_000

@@ -169,4 +169,22 @@ export const ACCESS_ERRORS = {
     retry: 'same',
     title: 'Too many requests',
   },
+  HTTPS_REQUIRED: {
+    status: 400,
+    blame: 'client',
+    retry: 'never',
+    title: 'The request must come over HTTPS',
+  },
+  BOT_DENIED: {
+    status: 403,
+    blame: 'client',
+    retry: 'never',
+    title: 'Programs of this kind are not served',
+  },
+  ORIGIN_DENIED: {
+    status: 403,
+    blame: 'client',
+    retry: 'never',
+    title: 'Pages of this origin may not call',
+  },
 } as const satisfies Record<string, ErrorSpec>

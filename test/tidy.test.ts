@@ -74,6 +74,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'client/': ['shared/'],
   // Bytes to messages and back, whatever carries them.
   'gateway/http1/': ['shared/'],
+  // What clients are told of errors, and in which form.
+  'gateway/errors/': ['shared/', 'shared/definitions/', 'shared/routing/'],
+  // What was signed, and by whom: read from a request, whatever carried it.
+  'gateway/signatures/': ['shared/', 'gateway/'],
   // Lists of fields to what HTTP/1.1 has, and back: frames are the business of node:http2.
   'gateway/http2/': ['shared/', 'gateway/http1/'],
   'gateway/': [
@@ -84,6 +88,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'client/',
     'gateway/http1/',
     'gateway/http2/',
+    'gateway/errors/',
+    'gateway/signatures/',
   ],
   'cli/': [
     'shared/',
@@ -116,6 +122,8 @@ const PURE = [
   'control-plane/raft/',
   'control-plane/state-machine/',
   'gateway/http1/',
+  'gateway/errors/',
+  'gateway/signatures/',
   'gateway/addresses/',
   'gateway/proxy-protocol/',
   'gateway/tls/client-hello.ts',

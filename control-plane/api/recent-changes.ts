@@ -1,5 +1,4 @@
 import type { DefinitionChange } from '../../shared/changes.ts'
-import { definitionText } from '../../shared/definitions/text.ts'
 import { redact } from '../../shared/definitions/redact.ts'
 import type { WatchLine } from '../../shared/watch-protocol.ts'
 import type { AppliedChange } from '../ports.ts'
@@ -20,20 +19,11 @@ export function encodeChange(change: {
   readonly changes: readonly DefinitionChange[]
 }): EncodedChange {
   const { revision, hash, changes } = change
-  const steps = changes.map(changeText).join(',')
-  const line = bytesOf(
-    `{"type":"change","revision":${revision},"hash":"${hash}","changes":[${steps}]}\n`,
-  )
+  const line = encodeLine({ type: 'change', revision, hash, changes })
   const shown = changes.map(redactChange)
   const isSame = shown.every((each, at) => each === changes[at])
   const redacted = isSame ? line : encodeLine({ type: 'change', revision, hash, changes: shown })
   return { revision, hash, line, redacted }
-}
-
-/** As JSON.stringify has it, around the text that was hashed. */
-function changeText(change: DefinitionChange): string {
-  if (change.op === 'delete') return JSON.stringify(change)
-  return `{"op":"put","definition":${definitionText(change.definition)}}`
 }
 
 function redactChange(change: DefinitionChange): DefinitionChange {
@@ -47,10 +37,7 @@ export type ConfigPoint = { readonly revision: number; readonly hash: string }
 
 /** One line of a watch, ready to be sent. */
 export function encodeLine(line: WatchLine): Buffer {
-  return bytesOf(`${JSON.stringify(line)}\n`)
-}
-
-function bytesOf(text: string): Buffer {
+  const text = `${JSON.stringify(line)}\n`
   // Not from the pool that small buffers share: a line that is kept would keep 64 KiB of what has long been dropped.
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text))
   bytes.write(text)

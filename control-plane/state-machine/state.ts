@@ -2,7 +2,6 @@ import { assert } from '../../shared/assert.ts'
 import type { DefinitionChange } from '../../shared/changes.ts'
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition, Kind } from '../../shared/definitions/kinds.ts'
-import { definitionText } from '../../shared/definitions/text.ts'
 import { LEAST_LEVEL } from '../../shared/features.ts'
 import {
   adoptChanges,
@@ -185,8 +184,8 @@ export class ReplicatedState {
     if (!transaction.ok) return { result: transaction, change: null, records: [] }
     const sum = ConfigHash.fromHex(this.#hash)
     for (const { before, after } of transaction.changes) {
-      if (before !== null) sum.remove(definitionText(before))
-      if (after !== null) sum.add(definitionText(after))
+      if (before !== null) sum.remove(JSON.stringify(before))
+      if (after !== null) sum.add(JSON.stringify(after))
       yield
     }
     return this.#commit(command, transaction, { index, hash: sum.toHex() })

@@ -29,15 +29,7 @@ export function unseal(name: Buffer, sealed: Buffer, what: string): Buffer {
 
 /** A value as sealed JSON. */
 export function sealJson(name: Buffer, value: unknown): Buffer {
-  return sealText(name, JSON.stringify(value))
-}
-
-/** A text as `seal` does bytes, without a copy. */
-export function sealText(name: Buffer, text: string): Buffer {
-  const sealed = Buffer.allocUnsafe(SEAL_BYTES + Buffer.byteLength(text))
-  sealed.write(text, SEAL_BYTES)
-  sealed.writeUInt32BE(crc32(sealed.subarray(SEAL_BYTES), crc32(name)), 0)
-  return sealed
+  return seal(name, Buffer.from(JSON.stringify(value)))
 }
 
 /** Reads sealed JSON back; its shape is what this program wrote. Throws STORAGE_CORRUPT. */

@@ -1,13 +1,11 @@
 import { ConfigHash } from '../../shared/config-hash.ts'
 import type { Definition } from '../../shared/definitions/kinds.ts'
-import { definitionText } from '../../shared/definitions/text.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import type {
   AppliedBatch,
   AppliedRecord,
   ClusterAccess,
   ConsumerUsage,
-  HistoryChange,
   HistoryRecord,
   IdempotencyRecord,
   NodeAddress,
@@ -33,7 +31,7 @@ import {
   systemSuffix,
   type Section,
 } from './keys.ts'
-import { isWhole, seal, SEAL_BYTES, sealJson, sealText, unsealJson } from './seal.ts'
+import { isWhole, seal, SEAL_BYTES, sealJson, unsealJson } from './seal.ts'
 
 /** Where a state stands: written with every batch that changes the state, in the same batch. */
 export type AppliedMark = {
@@ -135,21 +133,10 @@ function* revisionWrites(generation: number, history: HistoryRecord): Generator<
     const definition = definitionSuffix(kind, name)
     yield after === null
       ? deleteState(generation, definition)
-      : putText(generation, definition, definitionText(after))
-    yield putText(generation, historySuffix(history.revision, i + 1), historyText(change))
+      : putState(generation, definition, after)
+    yield putState(generation, historySuffix(history.revision, i + 1), change)
     yield putIndex(generation, historyIndexSuffix(kind, name, history.revision))
   }
-}
-
-function putText(generation: number, suffix: Buffer, text: string): Write {
-  return { type: 'put', key: stateKey(generation, suffix), value: sealText(suffix, text) }
-}
-
-/** As JSON.stringify has it, around the texts of the definitions. */
-function historyText({ op, kind, name, after, before }: HistoryChange): string {
-  const now = after === null ? 'null' : definitionText(after)
-  const then = before === null ? 'null' : definitionText(before)
-  return `${JSON.stringify({ op, kind, name }).slice(0, -1)},"after":${now},"before":${then}}`
 }
 
 function putIndex(generation: number, suffix: Buffer): Write {

@@ -1,4 +1,5 @@
 import type { ConsumerSpec } from '../../shared/definitions/consumer.ts'
+import type { SecretPlace } from '../../shared/definitions/seal.ts'
 import { nameOfText, type DefinitionName } from '../config/definition-text.ts'
 import { consumerOf, momentOf, type Consumer } from './consumer.ts'
 import { Identity } from './identity.ts'
@@ -11,10 +12,28 @@ export type KnownKey = {
   readonly expiresAtMs: number
 }
 
+/** A user name that is known. */
+export type KnownLogin = {
+  readonly identity: Identity
+  /** argon2id of the password, as a PHC string. */
+  readonly hash: string
+}
+
+/** What signatures are made with; the same object as long as its Consumer stays as it is. */
+export type HmacSecret = {
+  readonly identity: Identity
+  /** As the definition has it: sealed, where there is a key. */
+  readonly secret: unknown
+  readonly place: SecretPlace
+}
+
 /** The Consumers that a worker knows, by name and by what they show. */
 export class Consumers {
   readonly #byName = new Map<string, Consumer>()
   readonly #byKey = new Map<string, KnownKey>()
+  readonly #byUsername = new Map<string, KnownLogin>()
+  readonly #byHmacKey = new Map<string, HmacSecret>()
+  readonly #byFingerprint = new Map<string, Identity>()
   #version = 0
 
   /** Another number whenever any Consumer changes: what was remembered of one is void then. */
@@ -37,6 +56,21 @@ export class Consumers {
     return this.#byKey.get(hash) ?? null
   }
 
+  /** By the user name of a `basic` credential. */
+  byUsername(username: string): KnownLogin | null {
+    return this.#byUsername.get(username) ?? null
+  }
+
+  /** By the `keyId` of an `hmac` credential. */
+  byHmacKey(keyId: string): HmacSecret | null {
+    return this.#byHmacKey.get(keyId) ?? null
+  }
+
+  /** By the SHA-256 of a certificate, in lower-case hex. */
+  byFingerprint(fingerprint: string): Identity | null {
+    return this.#byFingerprint.get(fingerprint) ?? null
+  }
+
   #put(text: string): void {
     // The schemas have seen it: here, or in the node that has the same ones.
     const { name, labels, spec } = JSON.parse(text) as {
@@ -50,10 +84,37 @@ export class Consumers {
     this.#byName.set(name, consumer)
     for (const key of spec.credentials?.keys ?? []) {
       this.#byKey.set(key.hash, {
-        identity: new Identity({ consumer, credential: key.name, key: key.hash }),
+        identity: new Identity({
+          consumer,
+          credential: key.name,
+          key: key.hash,
+          createdAtMs: key.createdAt === undefined ? null : Date.parse(key.createdAt),
+        }),
         isEnabled: key.enabled ?? true,
         expiresAtMs: momentOf(key.expiresAt),
       })
+    }
+    this.#putOthers(consumer)
+  }
+
+  /** What a Consumer shows beside keys. */
+  #putOthers(consumer: Consumer): void {
+    const { basic = [], hmac = [], certificates = [] } = consumer.spec.credentials ?? {}
+    for (const { username, hash } of basic) {
+      const key = `basic ${username}`
+      const identity = new Identity({ consumer, credential: username, key })
+      this.#byUsername.set(username, { identity, hash })
+    }
+    for (const [at, { keyId, secret }] of hmac.entries()) {
+      const identity = new Identity({ consumer, credential: keyId, key: `hmac ${keyId}` })
+      const path = `spec.credentials.hmac.${at}.secret`
+      const place = { kind: 'Consumer', name: consumer.name, path }
+      this.#byHmacKey.set(keyId, { identity, secret, place })
+    }
+    for (const { fingerprint } of certificates) {
+      const key = `certificate ${fingerprint}`
+      const identity = new Identity({ consumer, credential: fingerprint.slice(0, 16), key })
+      this.#byFingerprint.set(fingerprint, identity)
     }
   }
 
@@ -62,8 +123,21 @@ export class Consumers {
     if (consumer === undefined) return
     this.#version += 1
     this.#byName.delete(name)
-    for (const { hash } of consumer.spec.credentials?.keys ?? []) {
+    const { keys = [], basic = [], hmac = [], certificates = [] } = consumer.spec.credentials ?? {}
+    for (const { hash } of keys) {
       if (this.#byKey.get(hash)?.identity.consumer === consumer) this.#byKey.delete(hash)
+    }
+    for (const { username } of basic) {
+      const known = this.#byUsername.get(username)
+      if (known?.identity.consumer === consumer) this.#byUsername.delete(username)
+    }
+    for (const { keyId } of hmac) {
+      const known = this.#byHmacKey.get(keyId)
+      if (known?.identity.consumer === consumer) this.#byHmacKey.delete(keyId)
+    }
+    for (const { fingerprint } of certificates) {
+      const known = this.#byFingerprint.get(fingerprint)
+      if (known?.consumer === consumer) this.#byFingerprint.delete(fingerprint)
     }
   }
 }

@@ -13,6 +13,8 @@ export class Identity {
   /** Tells this credential from all others; what limits by key count by. */
   readonly key: string
   readonly claims: Readonly<Record<string, unknown>> | null
+  /** When the credential was made, in milliseconds since 1970; null: nobody says. */
+  readonly createdAtMs: number | null
   readonly #plans: readonly string[]
   #entitlements: Entitlements | null = null
   #entitledBy: ReadonlyMap<string, PlanSpec> | null = null
@@ -24,11 +26,13 @@ export class Identity {
     readonly claims?: Readonly<Record<string, unknown>>
     /** Plans beside those of the Consumer. */
     readonly plans?: readonly string[]
+    readonly createdAtMs?: number | null
   }) {
     this.consumer = parts.consumer
     this.credential = parts.credential
     this.key = parts.key
     this.claims = parts.claims ?? null
+    this.createdAtMs = parts.createdAtMs ?? null
     const own = parts.consumer?.spec.plans ?? NO_PLANS
     this.#plans = parts.plans === undefined ? own : [...new Set([...own, ...parts.plans])]
   }

@@ -11,7 +11,7 @@ export function addField(context: RequestContext, name: string, value: string): 
 }
 
 /** A text as the value of a field: UTF-8, one character a byte, and no character that could end the line. */
-function fieldText(value: string): string {
+export function fieldText(value: string): string {
   if (PLAIN.test(value)) return value
   // oxlint-disable-next-line no-control-regex -- those are what must not be in it
   return Buffer.from(value.replace(/[\x00-\x1f\x7f]/g, ' ')).toString('latin1')

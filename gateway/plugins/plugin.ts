@@ -1,3 +1,4 @@
+import type { SealKeys } from '../../shared/definitions/seal.ts'
 import type { Consumers } from '../consumers/consumers.ts'
 import type { Identity } from '../consumers/identity.ts'
 import type { CurrentTable } from '../config/current-table.ts'
@@ -7,11 +8,15 @@ import type { WorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { Reply, StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { Secrets } from '../secrets/secrets.ts'
+import type { Passwords } from './passwords.ts'
 
 /** What lives as long as a worker and is used by plugins. */
 export type PluginParts = {
   readonly consumers: Consumers
   readonly secrets: Secrets
+  /** Open the secrets of Consumers. */
+  readonly sealKeys: SealKeys
+  readonly passwords: Passwords
   readonly current: CurrentTable
   readonly usage: UsageBook
   readonly counters: Counters

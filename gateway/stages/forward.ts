@@ -4,6 +4,7 @@ import type { ByteStream, ExchangeHandler } from '../exchange.ts'
 import { grpcLines, grpcTimeoutMs, isGrpc } from '../grpc.ts'
 import type { RouteHolder } from '../held-routes.ts'
 import type { Fields } from '../http1/fields.ts'
+import { finalReply } from '../final-reply.ts'
 import { BODY_TOO_LARGE, sendReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { REFUSED, type BreakerOutcome } from '../upstream/breaker.ts'
@@ -11,13 +12,13 @@ import type { LiveTarget, LiveUpstream } from '../upstream/live-upstreams.ts'
 import { backoffMs, mayRetry, mayRetryStatus } from '../upstream/retry-policy.ts'
 import { callBegan, callEnded } from '../upstream/target-state.ts'
 import type { UpstreamCall, UpstreamFailure } from '../upstream/upstream-connection.ts'
+import { answerHead } from './answer-head.ts'
 import { awaitTargets, chooseTarget } from './choose-target.ts'
 import { Hedge, mayHedge, type HedgeOwner } from './hedge.ts'
 import { Mirror } from './mirror.ts'
 import { record } from './record.ts'
 import { RequestTimers, type TimerName } from './request-timers.ts'
 import { rewriteResponse, rewriteUpgrade } from './rewrite-response.ts'
-import { targetLine } from './sticky.ts'
 import { upstreamRequest } from './upstream-request.ts'
 import { isTargetsFault, NONE_WELL, openReply, replyFor, replyWithout } from './upstream-replies.ts'
 
@@ -112,12 +113,12 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
     this.#stopWaiting()
     this.#phase = 'answering'
     this.#context.status = status
-    let lines = rewriteResponse(fields, parts.httpDate) + this.#context.answerLines
     const { sticky } = this.#compiled
-    if (sticky !== null && this.#target !== null) {
-      lines += targetLine(sticky, this.#target, exchange)
-    }
-    exchange.start(status, lines, length)
+    exchange.start(
+      status,
+      answerHead(this.#context, fields, { sticky, from: this.#target }),
+      length,
+    )
     this.#judge(status < 500)
     this.#settleBreaker()
   }
@@ -192,12 +193,17 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
 
   onBodyData(bytes: Buffer, from: number, to: number): boolean {
     this.#context.requestBytes += to - from
-    const { requestBytes, route } = this.#context
+    const { requestBytes, route, signedBody } = this.#context
     const bodyBytesMax = route?.bodyBytesMax ?? null
     if (bodyBytesMax !== null && requestBytes > bodyBytesMax) {
-      this.#refuseBody()
+      this.#refuseBody(BODY_TOO_LARGE)
       return true
     }
+    if (signedBody === null) return this.#passBody(bytes, from, to)
+    return signedBody.digest.pass({ bytes, from, to }, (...piece) => this.#passBody(...piece))
+  }
+
+  #passBody(bytes: Buffer, from: number, to: number): boolean {
     this.#mirror?.onBodyData(bytes, from, to)
     return this.#call?.write(bytes, from, to) ?? true
   }
@@ -208,20 +214,25 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
   }
 
   onBodyEnd(trailers: Fields | null): void {
+    const { signedBody } = this.#context
+    if (signedBody?.digest.finish((...piece) => this.#passBody(...piece)) === false) {
+      this.#refuseBody(signedBody.refusal)
+      return
+    }
     const lines = trailers === null ? '' : trailers.lines(0, trailers.count)
     this.#mirror?.onBodyEnd(lines)
     this.#call?.end(lines)
   }
 
-  /** A body of unknown length grew larger than the route takes: the target must not see a whole one. */
-  #refuseBody(): void {
+  /** A body grew larger than the route takes, or is not the signed one: the target must not see a whole one. */
+  #refuseBody(reply: Reply): void {
     if (this.#phase === 'over') return
     this.#call?.abort()
     if (this.#phase === 'asking') {
-      this.#fail(BODY_TOO_LARGE)
+      this.#fail(reply)
       return
     }
-    this.#context.code = 'BODY_TOO_LARGE'
+    this.#context.code = reply.code
     this.#finish()
     this.#context.exchange.abort()
   }
@@ -436,11 +447,9 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
     this.#timers?.stopWaiting()
   }
 
-  #fail(reply: Reply): void {
+  #fail(given: Reply): void {
     const { exchange, requestId } = this.#context
-    this.#context.status = reply.status
-    this.#context.code = reply.code
-    this.#context.responseBytes += reply.body.length
+    const reply = finalReply(this.#context, given, requestId ?? '')
     this.#finish()
     sendReply(exchange, reply, requestId ?? '')
   }

@@ -13,7 +13,8 @@ export function matchStage(context: RequestContext): StageResult {
   if (exchange.path === '*') return SERVER_OPTIONS
   if (!parts.current.hasConfig) return NO_CONFIG
   const { table } = parts.current
-  const route = matchRoute(table, exchange)
+  const route =
+    exchange.method === 'OPTIONS' ? routeOfOptions(context) : matchRoute(table, exchange)
   if (route === null) return NOT_FOUND
   context.route = route
   const { bodyBytesMax } = route
@@ -25,6 +26,25 @@ export function matchStage(context: RequestContext): StageResult {
     context.mirrorUpstream = upstreamOf(table, mirror.upstreamKey) ?? null
   }
   return undefined
+}
+
+/**
+ * A browser's question before a request (Fetch, CORS-preflight) goes to the route that the request would take, if that one
+ * has `cors`, whatever methods it has. Headers that the request will have are not there yet.
+ */
+function routeOfOptions(context: RequestContext): CompiledRoute | null {
+  const { exchange } = context
+  const { table } = context.parts.current
+  const method = exchange.header('access-control-request-method')
+  if (method === undefined || exchange.header('origin') === undefined) {
+    return matchRoute(table, exchange)
+  }
+  const { host, path, query } = exchange
+  const header = (name: string): string | undefined => exchange.header(name)
+  const route = matchRoute(table, { method, host, path, query, header })
+  if (route?.plugins?.cors === undefined) return matchRoute(table, exchange)
+  context.isPreflight = true
+  return route
 }
 
 /** Which branch of a split a request takes: by what it has, or else by weight. */

@@ -108,7 +108,13 @@ export class TlsAcceptor {
     const { certificate, serverName } = waiting
     const shown = socket.authorized ? socket.getPeerX509Certificate() : undefined
     const client =
-      shown === undefined ? null : { subject: shown.subject, fingerprint: shown.fingerprint256 }
+      shown === undefined
+        ? null
+        : {
+            subject: shown.subject,
+            fingerprint: shown.fingerprint256,
+            alternativeNames: shown.subjectAltName ?? '',
+          }
     waiting.onSecure(socket, { certificate, serverName, client })
   }
 }

@@ -8,6 +8,7 @@ import {
   ROUTES_PER_API_MAX,
 } from '../limits.ts'
 import { apiPluginsSchema, routePluginsSchema } from '../plugins/schema.ts'
+import { apiErrorsSchema } from './api-errors.ts'
 import { hostSchema, methodsSchema, millisecondsSchema, nameSchema } from './common.ts'
 import { headerNameSchema } from './key-source.ts'
 import { patternSchema } from './pattern.ts'
@@ -127,6 +128,9 @@ export const apiSpecSchema = z.strictObject({
     .optional()
     .describe('Which requests are recorded. Omitted: what the options of each gateway say.'),
   plugins: apiPluginsSchema.optional().describe('By plugin name; a route may override.'),
+  errors: apiErrorsSchema
+    .optional()
+    .describe('What clients are told of errors that the gateway answers with.'),
 })
 
 export type ApiSpec = z.infer<typeof apiSpecSchema>

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { readArgon2Hash } from '../argon2-hash.ts'
+import { ARGON2_LANES_MAX, ARGON2_MEMORY_KIB_MAX, ARGON2_PASSES_MAX } from '../access-limits.ts'
 import {
   CREDENTIALS_PER_CONSUMER_MAX,
   DESCRIPTION_CHARS_MAX,
@@ -42,6 +44,12 @@ const basicSchema = z.strictObject({
       /^\$argon2id\$v=19\$m=[0-9]{1,7},t=[0-9]{1,3},p=[0-9]{1,3}\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{22,86}$/,
       'must be an argon2id hash: $argon2id$v=19$m=…,t=…,p=…$salt$hash',
     )
+    .refine((hash) => readArgon2Hash(hash) !== null, {
+      abort: true,
+      error:
+        `may cost at most m=${ARGON2_MEMORY_KIB_MAX} (ARGON2_MEMORY_KIB_MAX), t=${ARGON2_PASSES_MAX} (ARGON2_PASSES_MAX) ` +
+        `and p=${ARGON2_LANES_MAX} (ARGON2_LANES_MAX), and at least m=8·p`,
+    })
     .describe('argon2id of the password, as a PHC string.'),
 })
 

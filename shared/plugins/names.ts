@@ -2,6 +2,22 @@
  * Every plugin that definitions may name, in the order in which they look at a request. Without the schemas of their
  * options, which gateways do not load.
  */
-export const PLUGIN_NAMES = ['authentication', 'key-auth', 'rate-limit', 'quota'] as const
+export const PLUGIN_NAMES = [
+  'cors',
+  'require-https',
+  'bot-deny',
+  'ip-deny',
+  'ip-allow',
+  'referer-allow',
+  'authentication',
+  'key-auth',
+  'basic-auth',
+  'hmac',
+  'mtls',
+  'roles',
+  'acl',
+  'rate-limit',
+  'quota',
+] as const
 
 export type PluginName = (typeof PLUGIN_NAMES)[number]

@@ -1,16 +1,37 @@
 import { z } from 'zod'
+import { aclSchema } from './acl.ts'
 import { authenticationSchema } from './authentication.ts'
+import { basicAuthSchema } from './basic-auth.ts'
+import { botDenySchema } from './bot-deny.ts'
+import { corsSchema } from './cors.ts'
+import { hmacSchema } from './hmac.ts'
+import { ipListSchema } from './ip-list.ts'
 import { keyAuthSchema } from './key-auth.ts'
+import { mtlsSchema } from './mtls.ts'
 import type { PluginName } from './names.ts'
 import { quotaOptionsSchema } from './quota.ts'
 import { rateLimitPluginSchema } from './rate-limit.ts'
+import { refererAllowSchema } from './referer-allow.ts'
+import { requireHttpsSchema } from './require-https.ts'
+import { rolesOptionsSchema } from './roles.ts'
 
 /** The options of every plugin. */
 const OPTIONS = {
+  cors: corsSchema,
+  'require-https': requireHttpsSchema,
+  'bot-deny': botDenySchema,
+  'ip-deny': ipListSchema,
+  'ip-allow': ipListSchema,
+  'referer-allow': refererAllowSchema,
   authentication: authenticationSchema,
   'key-auth': keyAuthSchema,
   quota: quotaOptionsSchema,
   'rate-limit': rateLimitPluginSchema,
+  'basic-auth': basicAuthSchema,
+  hmac: hmacSchema,
+  mtls: mtlsSchema,
+  roles: rolesOptionsSchema,
+  acl: aclSchema,
 } as const satisfies Record<PluginName, z.ZodType>
 
 type OrOff<T extends Readonly<Record<string, z.ZodType>>> = {

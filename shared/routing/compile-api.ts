@@ -1,3 +1,4 @@
+import type { ApiErrors } from '../definitions/api-errors.ts'
 import type { ApiSpec, RouteSpec } from '../definitions/api.ts'
 import type { UpstreamSpec } from '../definitions/upstream.ts'
 import type { Definition } from '../definitions/kinds.ts'
@@ -21,6 +22,8 @@ export type CompiledApi = {
   readonly definition: ApiDefinition
   /** For routes that have none of their own. */
   readonly plugins: PluginSet | null
+  /** Null: nothing of its own. */
+  readonly errors: ApiErrors | null
   /** Those that compile, by place. All of them once the Api is part of a table. */
   readonly routes: readonly RouteEntry[]
   /** Written inline in the Api or its routes. */
@@ -61,9 +64,10 @@ export function compileApi(
     spec,
     before === undefined ? undefined : { plugins: before.plugins, spec: before.definition.spec },
   )
+  const errors = errorsOf(spec, before)
   // By `map`, because an array that grows by `push` keeps room for 17.
   const compiled = spec.routes.map((route, at) => {
-    const place = { definition, at, plugins: routePlugins(route, at, plugins, before) }
+    const place = { definition, at, errors, plugins: routePlugins(route, at, plugins, before) }
     const own = reused(place, before) ?? compileRouteOf(place, report)
     if (route.plugins !== undefined) checkPlugins(route.plugins, within(report, at))
     return own
@@ -71,7 +75,17 @@ export function compileApi(
   const routes = compiled.every(isThere) ? compiled : compiled.filter(isThere)
   const upstreams = inlineUpstreams(definition, before)
   checkTargets(spec, report)
-  return { api: { definition, plugins, routes, upstreams, references: namesIn(spec) }, issues }
+  return {
+    api: { definition, plugins, errors, routes, upstreams, references: namesIn(spec) },
+    issues,
+  }
+}
+
+/** The same object as before when nothing differs, so that what was made of it lives on. */
+function errorsOf({ errors }: ApiSpec, before: CompiledApi | undefined): ApiErrors | null {
+  if (errors === undefined) return null
+  const isSame = before !== undefined && sameJson(before.errors, errors)
+  return isSame ? before.errors : errors
 }
 
 function isThere(route: RouteEntry | null): route is RouteEntry {
@@ -119,6 +133,7 @@ type PlaceInApi = {
   readonly definition: ApiDefinition
   readonly at: number
   readonly plugins: PluginSet | null
+  readonly errors: ApiErrors | null
 }
 
 function routePlugins(
@@ -136,7 +151,7 @@ function routePlugins(
 }
 
 function reused(
-  { definition, at, plugins }: PlaceInApi,
+  { definition, at, plugins, errors }: PlaceInApi,
   before: CompiledApi | undefined,
 ): RouteEntry | null {
   const old = before?.routes[at]
@@ -146,12 +161,13 @@ function reused(
     old.recordSample === recordSampleOf(definition, at) &&
     old.isHttpsOnly === isHttpsOnly(definition) &&
     old.plugins === plugins &&
+    old.errors === errors &&
     sameJson(before.definition.spec.routes[at], definition.spec.routes[at])
   return isSame ? old : null
 }
 
 function compileRouteOf(
-  { definition, at, plugins }: PlaceInApi,
+  { definition, at, plugins, errors }: PlaceInApi,
   report: Report,
 ): RouteEntry | null {
   const spec = definition.spec.routes[at] as RouteSpec // `at` comes from the array itself.
@@ -169,6 +185,7 @@ function compileRouteOf(
     recordSample,
     isHttpsOnly: isHttpsOnly(definition),
     plugins,
+    errors,
     branchKeys:
       spec.split === undefined ? NO_NAMES : keysBelow('split.', definition.name, at, spec),
     mirrorKey:

@@ -1,4 +1,5 @@
 import { unreachable } from '../assert.ts'
+import type { ApiErrors } from '../definitions/api-errors.ts'
 import type { RouteSpec } from '../definitions/api.ts'
 import { METHOD_LISTS_MAX } from '../limits.ts'
 import type { PluginSet } from '../plugins/schema.ts'
@@ -28,6 +29,7 @@ export type RoutePlace = {
   readonly recordSample: number | null
   readonly isHttpsOnly: boolean
   readonly plugins: PluginSet | null
+  readonly errors: ApiErrors | null
   /** Of the branches of its split, in order. */
   readonly branchKeys: readonly string[]
   /** Null without a mirror. */
@@ -75,6 +77,7 @@ export function compileRoute(
     recordSample: place.recordSample,
     isHttpsOnly: place.isHttpsOnly,
     plugins: place.plugins,
+    errors: place.errors,
     rewritePath,
     priority: spec.priority ?? 0,
     rewritePrefix: spec.rewrite?.prefix ?? null,

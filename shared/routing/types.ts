@@ -2,6 +2,7 @@ import type { DefinitionChange } from '../changes.ts'
 import type { UpstreamTls } from '../definitions/upstream-tls.ts'
 import type { Balance, UpstreamSpec } from '../definitions/upstream.ts'
 import type { CheckType } from '../definitions/health.ts'
+import type { ApiErrors } from '../definitions/api-errors.ts'
 import type { Match, RouteSpec } from '../definitions/api.ts'
 import type { PluginSet } from '../plugins/schema.ts'
 import type { Issue } from '../errors.ts'
@@ -208,6 +209,8 @@ export type CompiledRoute = {
   readonly isHttpsOnly: boolean
   /** Shared by routes with the same ones, and across tables while they stay the same; null without any. */
   readonly plugins: PluginSet | null
+  /** What the Api tells of errors; shared like `plugins`; null: nothing of its own. */
+  readonly errors: ApiErrors | null
   /** The path that a target is asked for, from the path that the client asked for. Same reference if unchanged. */
   rewritePath(path: string): string
 }

@@ -1,7 +1,7 @@
 // Goal: how long nobody can write while a cluster is restarted node by node. Method: three real nodes on disk; six
 // clients write without a pause, each through another order of the nodes, with the client of the command line, which
 // goes to the next node when one fails. Each node in turn gets SIGTERM, is waited for, started again, and waited for
-// until it is ready (BENCH_RESTARTS times, 12 unless given). The figure is the longest time between two acknowledgements, whoever got them, from the signal
+// until it is ready. The figure is the longest time between two acknowledgements, whoever got them, from the signal
 // until the node is ready again; beside it, the same over as long a time without a restart, and the longest that any one
 // client waited. Nodes and clients share two cores, on which a node's own start takes half a second of one.
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import { ControlClient } from '../../cli/client.ts'
 import { Fleet, type Process } from '../processes/processes.ts'
 import { percentile, printFigure } from './figures.ts'
 
-const RESTARTS = Number(process.env['BENCH_RESTARTS'] ?? 12)
+const RESTARTS = 12
 const CLIENTS = 6
 const CALM_MS = 700
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import * as accessLimits from '../../shared/access-limits.ts'
 import * as limits from '../../shared/limits.ts'
 
-const ALL: Readonly<Record<string, number>> = { ...limits }
+const ALL: Readonly<Record<string, number>> = { ...limits, ...accessLimits }
 
 /** Names of limits of which something does not hold. */
 function namesWhere(isWrong: (name: string, value: number) => boolean): string[] {

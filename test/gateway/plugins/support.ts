@@ -1,4 +1,6 @@
 import { afterEach } from 'vitest'
+import { Networks } from '../../../shared/addresses/networks.ts'
+import type { ApiSpec } from '../../../shared/definitions/api.ts'
 import { hashApiKey } from '../../../shared/definitions/api-key.ts'
 import type { ConsumerSpec } from '../../../shared/definitions/consumer.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
@@ -25,6 +27,8 @@ export type PluginBench = {
   readonly reached: readonly string[]
   /** The clock of the plugins. */
   nowMs: number
+  /** Field lines of the target's answers beside their length. */
+  answerLines: string
   /** Sends a request over a connection of its own, `head` without Host: `GET /a HTTP/1.1\r\n…`. */
   ask(head: string, body?: string): Promise<Answer>
   /** GET / with these fields: `X-Api-Key: k`. */
@@ -44,16 +48,35 @@ export async function pluginBench(
   plugins: PluginSet,
   ...definitions: readonly DefinitionInput[]
 ): Promise<PluginBench> {
+  return benchOf({ plugins }, {}, definitions)
+}
+
+/** The same, but the test is a trusted proxy: X-Forwarded-For and -Proto say who the client is. */
+export async function proxiedBench(
+  plugins: PluginSet,
+  ...definitions: readonly DefinitionInput[]
+): Promise<PluginBench> {
+  const trusted = { networks: new Networks(['127.0.0.0/8']), field: 'x-forwarded-for' } as const
+  return benchOf({ plugins }, { trusted }, definitions)
+}
+
+/** The same with more of the Api, or of the worker. */
+export async function benchOf(
+  spec: Partial<ApiSpec>,
+  options: Parameters<typeof startImpatientWorker>[0],
+  definitions: readonly DefinitionInput[],
+): Promise<PluginBench> {
   const reached: string[] = []
+  const answer = { lines: 'X-From: target\r\n' }
   const target = await startRawTarget((socket, data) => {
     reached.push(data.toString('latin1'))
-    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-From: target\r\n\r\nok')
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\n${answer.lines}\r\nok`)
   })
   closing.push(() => target.close())
   const clock = { nowMs: T0 }
   const worker = await startImpatientWorker(
-    { epochMs: () => clock.nowMs },
-    api('shop', '/', targets(target.url), { plugins }),
+    { epochMs: () => clock.nowMs, ...options },
+    api('shop', '/', targets(target.url), spec),
     ...definitions,
   )
   closing.push(() => worker.stop())
@@ -71,6 +94,12 @@ export async function pluginBench(
     },
     set nowMs(ms: number) {
       clock.nowMs = ms
+    },
+    get answerLines() {
+      return answer.lines
+    },
+    set answerLines(lines: string) {
+      answer.lines = lines
     },
   }
 }

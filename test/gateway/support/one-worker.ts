@@ -18,6 +18,7 @@ import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { ClientCount } from '../../../gateway/metrics/client-count.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
 import { Access } from '../../../gateway/plugins/access.ts'
+import { Passwords } from '../../../gateway/plugins/passwords.ts'
 import { Pipeline } from '../../../gateway/pipeline.ts'
 import { UsageBook } from '../../../gateway/quotas/usage-book.ts'
 import { RecordBatch } from '../../../gateway/records/record-batch.ts'
@@ -129,7 +130,18 @@ export async function startImpatientWorker(
   const secrets = new Secrets(sealKeys)
   const usage = new UsageBook()
   const counters = new Counters(makeCounterMemory(limitCounters, 1, [1, 2]), 0)
-  const access = new Access({ consumers, secrets, current, counters, usage, metrics, epochMs })
+  const passwords = new Passwords()
+  const access = new Access({
+    consumers,
+    secrets,
+    sealKeys,
+    passwords,
+    current,
+    counters,
+    usage,
+    metrics,
+    epochMs,
+  })
   const kept = {
     current,
     access,

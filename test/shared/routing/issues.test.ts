@@ -99,7 +99,7 @@ test('every issue of every definition is reported, not the first', () => {
   expect(
     issuesOf(bareApi('a', bad), api('b', { upstream: 'two', routes: [{ path: 'b' }] })),
   ).toEqual([
-    'Api/a spec.plugins.rate-limt: unknown plugin "rate-limt"',
+    'Api/a spec.plugins.rate-limt: unknown plugin "rate-limt", did you mean "rate-limit"?',
     'Api/a spec.hosts.2: names the host x.com a second time',
     'Api/a spec.routes.0.path: must begin with "/"',
     expect.stringMatching(/^Api\/a spec\.routes\.0\.headers\.h\.regex: /),

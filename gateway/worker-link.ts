@@ -2,7 +2,7 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { describeError } from '../shared/errors.ts'
-import { TARGETS_ASK_MS_MAX } from '../shared/limits.ts'
+import { TARGETS_ASK_MS_MAX, WORKER_YOUNG_MIB_MAX } from '../shared/limits.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { UsageCount, UsageTotal } from '../shared/usage-protocol.ts'
 import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
@@ -71,6 +71,7 @@ export class WorkerLink {
     this.#worker = new Worker(new URL(WORKER_FILE, import.meta.url), {
       workerData: start,
       name: `raftway worker ${start.index}`,
+      resourceLimits: { maxYoungGenerationSizeMb: WORKER_YOUNG_MIB_MAX },
       // A thread shares the compile cache only if its environment names it; the directory is below that name.
       env:
         cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) },

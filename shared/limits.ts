@@ -531,6 +531,8 @@ export const LAST_GOOD_SMALL_BYTES = 1 * MIB
 export const LAST_GOOD_CHANGES_BYTES_MAX = 8 * MIB
 export const WORKER_RESTART_MS_MIN = 50
 export const WORKER_RESTART_MS_MAX = 5_000
+/** Memory for the young objects of a worker, MiB. V8's own bound is twice as much, of which requests only make garbage slower. */
+export const WORKER_YOUNG_MIB_MAX = 24
 export const DEFINITIONS_POLL_MS = 2_000
 /** After the first sign of a change, so that files written together are read together. */
 export const DEFINITIONS_SETTLE_MS = 50

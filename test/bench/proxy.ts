@@ -13,6 +13,9 @@ import { apply, type Answered, type Pace } from './proxy/loads.ts'
 import { PEERS, startPeer, startTarget, type Peer, type Site } from './proxy/peers.ts'
 import { SCENES, type Scene } from './proxy/scenes.ts'
 
+/** So long V8 compiles, on the core that the server has; who runs for days does not. */
+const WARM_UP_SECONDS = 5
+
 type How = { readonly rounds: number; readonly seconds: number }
 type Measured = Answered & { readonly cpuUs: number }
 type Turn = { readonly full: Measured; readonly half: Measured }
@@ -95,7 +98,9 @@ async function measure(
   const isLatency = scene.connections === 1 && scene.protocol === 'http'
   if (isLatency) servers.push(target)
   const turns = servers.map((): Turn[] => [])
-  for (const server of servers) await once(scene, server, { type: 'full' }, { program, seconds: 1 })
+  for (const server of servers) {
+    await once(scene, server, { type: 'full' }, { program, seconds: WARM_UP_SECONDS })
+  }
   for (let round = 0; round < rounds; round++) {
     for (const [at, server] of servers.entries()) {
       const full = await once(scene, server, { type: 'full' }, { program, seconds })

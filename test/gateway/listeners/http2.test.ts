@@ -108,6 +108,26 @@ test('bodies of known and of unknown length pass both ways', async () => {
   expect(target.requests[1]?.headers['transfer-encoding']).toBe('chunked')
 })
 
+test('a body that is larger than its route takes is refused, told or not, and the target never has a whole one', async () => {
+  let whole = 0
+  const { gateway, session, target } = await stage((request, response) => {
+    request.resume()
+    request.on('end', () => {
+      whole += 1
+      response.end('ok')
+    })
+  })
+  gateway.adopt(api('a', '/', targets(target.url), { routes: [{ path: '/', bodyBytesMax: 3 }] }))
+  const post = { ':method': 'POST', ':path': '/' }
+  expect((await fetchHttp2(session, { ...post, 'content-length': 3 }, 'abc')).status).toBe(200)
+  expect((await fetchHttp2(session, post, 'abc')).status).toBe(200)
+  const told = await fetchHttp2(session, { ...post, 'content-length': 4 }, 'abcd')
+  expect([told.status, JSON.parse(told.body).error.code]).toEqual([413, 'BODY_TOO_LARGE'])
+  const untold = await fetchHttp2(session, post, 'abcd')
+  expect([untold.status, JSON.parse(untold.body).error.code]).toEqual([413, 'BODY_TOO_LARGE'])
+  expect(whole).toBe(2)
+})
+
 test('trailers pass both ways', async () => {
   let seen: NodeJS.Dict<string> = {}
   const { session } = await stage((request, response) => {

@@ -1,4 +1,4 @@
-import type { DefinitionInput } from '../shared/definitions/kinds.ts'
+import type { Definition, DefinitionInput, Kind } from '../shared/definitions/kinds.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { AskedOperation, OperationResult, Origin } from './ports/commands.ts'
 import type { OutgoingBackup, Room } from './ports/disk.ts'
@@ -28,6 +28,17 @@ export type WriteRequest = {
     | { readonly type: 'operations'; readonly operations: readonly AskedOperation[] }
     /** Replace the whole config; what is not named is deleted; what does not differ is left alone. */
     | { readonly type: 'replace'; readonly definitions: readonly DefinitionInput[] }
+    /**
+     * Change one definition from how it stands when the write has its turn. `change` is a function of what stands (and may
+     * be asked again), or throws a RaftwayError; a repeat is told by `asked`, which goes into a digest: nothing secret.
+     */
+    | {
+        readonly type: 'edit'
+        readonly kind: Kind
+        readonly name: string
+        readonly asked: Readonly<Record<string, unknown>>
+        readonly change: (standing: Definition | undefined) => DefinitionInput
+      }
     /** Become what the config was at a revision. */
     | { readonly type: 'rollback'; readonly revision: number }
   readonly ifConfigRevision: number | null

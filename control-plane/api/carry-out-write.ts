@@ -97,6 +97,8 @@ function kindsOf(action: WritePlan['action']): ReadonlySet<Kind> {
       return new Set(
         action.operations.map((each) => (each.op === 'put' ? each.definition : each).kind),
       )
+    case 'edit':
+      return new Set([action.kind])
     case 'replace':
       return new Set(action.definitions.map(({ kind }) => kind))
     case 'rollback':

@@ -242,13 +242,14 @@ function asRefusal(error: unknown): RaftwayError {
 }
 
 function isSmall({ action }: WriteRequest): boolean {
+  if (action.type === 'edit') return true
   return action.type === 'operations' && action.operations.length <= SMALL_WRITE_OPERATIONS
 }
 
 /** What makes two requests the same write. */
 function fingerprintOf(request: WriteRequest): string {
   const { action, ifConfigRevision, message } = request
-  // Definitions are canonical, and the members around them always stand in one order.
+  // JSON leaves out the function of an edit. Definitions are canonical, and the members around them always stand in one order.
   return hash('sha256', JSON.stringify({ action, ifConfigRevision, message }), 'hex')
 }
 

@@ -25,7 +25,7 @@ export type Expanded = {
 
 /**
  * Turns an action into operations: a list is taken as it is, `replace` and `rollback` become the puts and deletes
- * that differ, puts first. Neither deletes what says who may do what, and a rollback does not touch it at all: it would
+ * that differ, puts first, an edit becomes a guarded put. Neither deletes what says who may do what, and a rollback does not touch it at all: it would
  * bring back a token that was revoked since, or take away the one that it is made with. `configAtRollback` is needed for a rollback. Throws INVALID_REQUEST.
  */
 export function expandAction(
@@ -39,6 +39,16 @@ export function expandAction(
         wanted(config, action.operations),
         pathsOf(action.operations.map(subject), 'operations'),
       )
+    case 'edit': {
+      const standing = config.get(action.kind, action.name)
+      const definition = action.change(standing)
+      const isSame = standing !== undefined && contentOf(standing) === contentOf(definition)
+      const ifRevision = standing?.revision ?? 0
+      return {
+        operations: isSame ? [] : [{ op: 'put', definition, ifRevision }],
+        paths: pathsOf([definition], 'operations'),
+      }
+    }
     case 'replace': {
       const paths = pathsOf(action.definitions, 'definitions')
       return withinBound(difference(config, action.definitions), paths)

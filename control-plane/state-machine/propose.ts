@@ -10,6 +10,8 @@ import {
 } from '../../shared/routing/table.ts'
 import type { CompileIssue } from '../../shared/routing/types.ts'
 import type { HistoryChange, OperationResult, WriteCommand, WriteRequest } from '../ports.ts'
+import { Claims } from './claims.ts'
+import { clashesOf } from './credentials.ts'
 import { expandAction, type Expanded } from './expand.ts'
 import { Fifo } from './fifo.ts'
 import { keyReused } from './idempotency.ts'
@@ -64,6 +66,7 @@ type Step = {
 export class Speculation {
   readonly #state: ReplicatedState
   readonly #overlay: Overlay
+  readonly #claims: Claims
   readonly #inFlight = new Fifo<Step>()
   /** The first step in flight of each idempotency key. */
   readonly #byKey = new Map<string, Step>()
@@ -75,6 +78,7 @@ export class Speculation {
   constructor(state: ReplicatedState) {
     this.#state = state
     this.#overlay = new Overlay(state)
+    this.#claims = new Claims(state)
   }
 
   /** Revision that the state will have. */
@@ -133,6 +137,8 @@ export class Speculation {
       return { command: null, predicted: { revision: this.revision, results: [] }, unchanged: true }
     }
     const { revision, results, changes } = transaction
+    const clashes = clashesOf(changes, (digest) => this.#claims.ownerOf(digest))
+    if (clashes.length > 0) throw compileError(clashes, expanded)
     const compiled = yield* applyInSteps(this.#table(), changes.map(definitionChange))
     if (this.#epoch !== epoch) return null
     if (!compiled.ok) throw compileError(compiled.issues, expanded)
@@ -160,6 +166,7 @@ export class Speculation {
     if (isExpected) {
       this.#inFlight.shift()
       this.#overlay.settle(oldest.changes, oldest)
+      this.#claims.settle(oldest.changes, oldest)
       if (this.#byKey.get(command.key) === oldest) this.#byKey.delete(command.key)
     }
     // Something else was applied, or with another outcome: what is in flight is worked out anew on what stands now.
@@ -173,6 +180,7 @@ export class Speculation {
     this.#inFlight.takeAll()
     this.#byKey.clear()
     this.#overlay.clear()
+    this.#claims.clear()
   }
 
   #view(): { revision: number; get(kind: Kind, name: string): Definition | undefined } {
@@ -207,6 +215,7 @@ export class Speculation {
     if (step.changes.length === 0) return
     this.#byKey.set(step.command.key, step)
     this.#overlay.put(step.changes, step)
+    this.#claims.put(step.changes, step)
   }
 
   /** What a command will do that was not planned on exactly what stands. */
@@ -237,6 +246,7 @@ export class Speculation {
     const steps = this.#inFlight.takeAll()
     this.#byKey.clear()
     this.#overlay.clear()
+    this.#claims.clear()
     for (const { command } of steps) this.#push(this.#work(command))
   }
 }

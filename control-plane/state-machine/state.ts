@@ -22,6 +22,8 @@ import type {
   WriteResult,
 } from '../ports.ts'
 import type { NodeId } from '../raft/messages.ts'
+import { CredentialTable } from './credential-table.ts'
+import { claimsOf, credentialsOf } from './credentials.ts'
 import { DefinitionMap } from './definition-map.ts'
 import { IdempotencyWindow } from './idempotency.ts'
 import { runTransaction, type Transaction } from './transaction.ts'
@@ -44,6 +46,8 @@ export class ReplicatedState {
   readonly #members = new Map<NodeId, NodeAddress>()
   readonly #idempotency: IdempotencyWindow
   readonly usage: Usage
+  /** Of all definitions. Derived: it decides nothing here, a leader asks it. */
+  readonly #credentials = new CredentialTable()
   #hash: string
   #revision: number
   #compactedRevision: number
@@ -56,7 +60,11 @@ export class ReplicatedState {
 
   /** A state without definitions or members at revision 0, or the one that `parts` describe. */
   constructor(parts: RestoredState | null = null) {
-    for (const definition of parts?.definitions ?? []) this.#definitions.set(definition)
+    for (const definition of parts?.definitions ?? []) {
+      this.#definitions.set(definition)
+      for (const { digest } of credentialsOf(definition))
+        this.#credentials.set(digest, definition.name)
+    }
     for (const member of parts?.members ?? []) this.#members.set(member.id, member)
     this.#idempotency = new IdempotencyWindow(parts?.idempotency)
     this.usage = new Usage(parts ?? {})
@@ -157,6 +165,11 @@ export class ReplicatedState {
     return this.#definitions.list(kind)
   }
 
+  /** Name of the Consumer that has a credential, by the digest of `credentialsOf`; null if nobody has. */
+  ownerOf(digest: string): string | null {
+    return this.#credentials.ownerOf(digest)
+  }
+
   /**
    * The first result of an idempotency key that was applied before, the refusal of one that was applied for another
    * write, or null.
@@ -239,6 +252,10 @@ export class ReplicatedState {
     for (const { kind, name, after } of changes) {
       if (after === null) this.#definitions.delete(kind, name)
       else this.#definitions.set(after)
+    }
+    for (const { digest, from, to } of claimsOf(changes)) {
+      if (from !== null) this.#credentials.delete(digest, from)
+      if (to !== null) this.#credentials.set(digest, to)
     }
     this.#revision = revision
     this.#hash = hash

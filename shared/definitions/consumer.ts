@@ -72,7 +72,10 @@ function manyOf<T extends z.ZodType>(schema: T): z.ZodOptional<z.ZodArray<T>> {
 }
 
 const credentialsSchema = z.strictObject({
-  keys: manyOf(keySchema),
+  keys: manyOf(keySchema).refine(
+    (keys = []) => new Set(keys.map(({ name }) => name)).size === keys.length,
+    'names a key twice',
+  ),
   basic: manyOf(basicSchema),
   hmac: manyOf(hmacSchema),
   certificates: manyOf(

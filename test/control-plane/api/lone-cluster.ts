@@ -158,7 +158,7 @@ export class LoneNode implements ControlPlane {
     const { command, predicted, unchanged } = this.#speculation.plan(request, {
       atMs: Date.now(),
       key: request.key ?? randomUUID(),
-      fingerprint: canonicalJson({ action, ifConfigRevision, message }),
+      fingerprint: canonicalJson(JSON.parse(JSON.stringify({ action, ifConfigRevision, message }))),
       configAtRollback: rollback,
     })
     if (command === null || request.dryRun) return { ...predicted, unchanged }

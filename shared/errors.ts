@@ -102,6 +102,24 @@ export const ERROR_CODES = {
     retry: 'never',
     title: 'The node has no key to seal a secret with',
   },
+  CREDENTIAL_NOT_FOUND: {
+    status: 404,
+    blame: 'client',
+    retry: 'never',
+    title: 'The Consumer has no such credential',
+  },
+  CREDENTIAL_EXISTS: {
+    status: 409,
+    blame: 'client',
+    retry: 'never',
+    title: 'The Consumer has a credential of this name',
+  },
+  SECRET_SHOWN_ONCE: {
+    status: 409,
+    blame: 'client',
+    retry: 'never',
+    title: 'An earlier attempt of this call has made the credential',
+  },
   // Admin API: the cluster
   NO_LEADER: { status: 503, blame: 'raftway', retry: 'elsewhere', title: 'No leader is known' },
   NOT_LEADER: {

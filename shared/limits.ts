@@ -111,6 +111,14 @@ export const GIVE_BACK_TRIES_MAX = 10
 export const KNOWN_KEYS_MAX = 10_000
 /** An API key that is longer is refused unread. */
 export const API_KEY_CHARS_MAX = 512
+/** How long a rotated key goes on beside the new one, unless it is told. */
+export const KEY_OVERLAP_SECONDS_DEFAULT = 86_400
+/** Longest time that a call may give a key, or leave to a rotated one. */
+export const KEY_SECONDS_MAX = 10 * 366 * 86_400
+export const PASSWORD_CHARS_MIN = 8
+export const PASSWORD_CHARS_MAX = 1_024
+/** Calls that wait for the hash of a password; the next one is refused. */
+export const PASSWORDS_WAITING_MAX = 64
 
 // Access and secrets
 

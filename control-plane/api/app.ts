@@ -7,6 +7,9 @@ import { lingerAfterRefusal } from './body.ts'
 import { mountCalls, type Call, type HotCall } from './calls.ts'
 import { clusterCalls } from './cluster.ts'
 import { configCalls } from './config.ts'
+import { keyCalls } from './consumer-keys.ts'
+import { hmacCalls } from './consumer-hmac.ts'
+import { passwordCalls } from './consumer-passwords.ts'
 import type { ApiContext } from './context.ts'
 import { collectionCalls, definitionCalls } from './definitions.ts'
 import type { ApiRequest, ApiResponse } from './exchange.ts'
@@ -38,6 +41,9 @@ export function apiCalls(api: ApiContext): Call[] {
   return [
     ...hotCalls(api),
     ...collectionCalls(api),
+    ...keyCalls(api),
+    ...passwordCalls(api),
+    ...hmacCalls(api),
     ...gatewayCalls(api),
     ...usageCalls(api),
     ...watchCalls(api),

@@ -43,10 +43,10 @@ export function mountCalls(app: Express, api: ApiContext, calls: readonly Call[]
   })
 }
 
-/** The value of `{name}` in the path of a call. */
-export function pathName(request: ApiRequest): string {
-  const { name } = request.params
-  return typeof name === 'string' ? name : ''
+/** The value of `{name}` in the path of a call, or of another of its segments. */
+export function pathName(request: ApiRequest, segment = 'name'): string {
+  const value = request.params[segment]
+  return typeof value === 'string' ? value : ''
 }
 
 function mountCall(app: Express, api: ApiContext, call: Call): void {

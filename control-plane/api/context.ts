@@ -10,6 +10,7 @@ import {
   WATCHER_STALL_MS_MAX,
   WATCHERS_MAX,
 } from '../../shared/limits.ts'
+import type { Clock } from '../clock.ts'
 import type { ControlPlane, ScrubReport } from '../ports.ts'
 import type { CertificateDesk } from './enrolment.ts'
 import type { Forwarder } from './forward.ts'
@@ -22,6 +23,7 @@ import type { WatchHub } from './watch-hub.ts'
 /** What every call of one node's API works with. Lives as long as the server. */
 export type ApiContext = {
   readonly plane: ControlPlane
+  readonly clock: Clock
   readonly logger: Logger
   readonly version: string
   readonly bounds: ApiBounds

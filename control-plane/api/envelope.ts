@@ -67,6 +67,11 @@ export class Envelope {
     return min
   }
 
+  /** The same, or null when it is not given. */
+  integer(member: string, range: { readonly min: number; readonly max: number }): number | null {
+    return this.#given[member] === undefined ? null : this.requiredInteger(member, range)
+  }
+
   revision(member: string): number | null {
     return this.#given[member] === undefined ? null : this.requiredRevision(member)
   }

@@ -174,6 +174,7 @@ function createRoom(options: ApiOptions): Room {
   })
   const api: ApiContext = {
     plane,
+    clock,
     logger,
     version,
     bounds,

@@ -1,7 +1,7 @@
 // Goal: no two Consumers can be known by the same credential, whatever is in flight, and every node derives who has what.
 // Method: the table against a plain map; plans and applied writes against what a search through the definitions says.
 import { hash } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { CredentialTable } from '../../../control-plane/state-machine/credential-table.ts'
 import { credentialsOf } from '../../../control-plane/state-machine/credentials.ts'
@@ -161,9 +161,11 @@ test('a replaced config, a rollback and an edit are held to it as well', () => {
   )
   expect(replaced.issues[0]?.path).toBe('definitions.1.spec.credentials.keys.0.hash')
   // A config of a version that did not look.
-  const older = [keyed('a', '2'), keyed('b', '2')].map(
-    (each) => ({ ...each, revision: 1, createdRevision: 1 }) as Definition,
-  )
+  const older = [keyed('a', '2'), keyed('b', '2')].map((each) => ({
+    ...each,
+    revision: 1,
+    createdRevision: 1,
+  }))
   expect(refused(request({ type: 'rollback', revision: 1 }), older).code).toBe('INVALID_DEFINITION')
   const change = () => keyed('b', '1')
   const edit = { type: 'edit', kind: 'Consumer', name: 'b', asked: {}, change } as const

@@ -24,7 +24,8 @@ export const configAnswer = z.looseObject({
   definitions: z.array(definition),
 })
 
-const rollout = z.looseObject({
+/** How far a write has come on gateways. */
+export const rolloutAnswer = z.looseObject({
   revision: z.number(),
   gateways: z.number(),
   applied: z.number(),
@@ -50,11 +51,14 @@ export const writeAnswer = z.looseObject({
       }),
     )
     .optional(),
-  rollout: rollout.optional(),
+  rollout: rolloutAnswer.optional(),
 })
 
 /** What a delete did. */
-export const deleteAnswer = z.looseObject({ revision: z.number(), rollout: rollout.optional() })
+export const deleteAnswer = z.looseObject({
+  revision: z.number(),
+  rollout: rolloutAnswer.optional(),
+})
 
 /** The control plane as one node sees it. */
 export const clusterAnswer = z.looseObject({
@@ -193,7 +197,7 @@ export const anyAnswer = z.looseObject({})
 
 export type DefinitionAnswer = z.infer<typeof definitionAnswer>
 export type WriteAnswer = z.infer<typeof writeAnswer>
-export type Rollout = z.infer<typeof rollout>
+export type Rollout = z.infer<typeof rolloutAnswer>
 export type ClusterAnswer = z.infer<typeof clusterAnswer>
 export type GatewaysAnswer = z.infer<typeof gatewaysAnswer>
 export type HistoryAnswer = z.infer<typeof historyAnswer>

@@ -559,6 +559,13 @@ export const CLIENT_RETRY_MS = 500
 export const CLIENT_ANSWER_BYTES_MAX = 1_024 * MIB
 /** One file of definitions, or standard input. */
 export const INPUT_BYTES_MAX = 256 * MIB
+/** Rows of one import. */
+export const IMPORT_ROWS_MAX = 1_000_000
+/** Consumers that an import writes as one transaction, and about how many bytes of them. */
+export const IMPORT_BATCH_ROWS = 1_000
+export const IMPORT_BATCH_BYTES = 4 * MIB
+/** Transactions of an import under way at one time. */
+export const IMPORT_BATCHES_AT_ONCE = 2
 /** Folders below a folder given with `-f`. */
 export const INPUT_DEPTH_MAX = 32
 export const INPUT_FILES_MAX = 100_000

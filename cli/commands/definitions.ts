@@ -7,14 +7,30 @@ import {
   listAnswer,
   type DefinitionAnswer,
 } from '../answers.ts'
-import { CONTROL_OPTION, OUTPUT_OPTION, withClient } from '../client-options.ts'
+import {
+  CONTROL_OPTION,
+  OUTPUT_OPTION,
+  withClient,
+  type ClientArguments,
+} from '../client-options.ts'
 import type { ControlClient } from '../client.ts'
-import { defineCommand } from '../command.ts'
-import { EXIT } from '../exit-codes.ts'
+import { defineCommand, type OptionSpecs, type Terminal } from '../command.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { definitionPath, readKind } from '../kind-argument.ts'
 import { definitionsYaml, printJson } from '../output.ts'
 import { definitionTable } from '../render/definition-table.ts'
-import { reportRollout, WAIT_OPTIONS, writeAndWait } from '../rollout.ts'
+import { reportRollout, WAIT_OPTIONS, writeAndWait, type WaitArguments } from '../rollout.ts'
+
+/** A table for people, YAML to edit, or JSON for programs. */
+export const SHOW_OPTIONS = {
+  output: {
+    type: 'string',
+    alias: 'o',
+    choices: ['table', 'yaml', 'json'],
+    default: 'table',
+    describe: 'json prints machine-readable output on stdout and nothing else',
+  },
+} as const satisfies OptionSpecs
 
 /** `raftway get`: one definition, or those of a kind. */
 export const GET_COMMANDS = [
@@ -33,34 +49,9 @@ export const GET_COMMANDS = [
       label: { type: 'list', describe: 'only with this label: KEY=VALUE, or KEY; may be repeated' },
       stale: { type: 'boolean', describe: 'take what the node has, without asking the leader' },
       ...CONTROL_OPTION,
-      output: {
-        type: 'string',
-        alias: 'o',
-        choices: ['table', 'yaml', 'json'],
-        default: 'table',
-        describe: 'json prints machine-readable output on stdout and nothing else',
-      },
+      ...SHOW_OPTIONS,
     },
-    run: async (args, terminal) => {
-      const kind = readKind(args.kind)
-      const { name } = args
-      const consistency = args.stale === true ? 'stale' : undefined
-      const query = { label: args.label, consistency }
-      const found = await withClient(args, terminal, async (client) =>
-        name === undefined
-          ? listAll(client, kind, query)
-          : client.call(
-              { method: 'GET', path: definitionPath(kind, name), query: { consistency } },
-              definitionAnswer,
-            ),
-      )
-      const items = 'items' in found ? (found.items as readonly DefinitionAnswer[]) : [found]
-      if (args.output === 'json') printJson(terminal, found)
-      else if (args.output === 'yaml') terminal.out(definitionsYaml(items))
-      else if (items.length > 0) terminal.out(definitionTable(kind, items))
-      else terminal.say(`there is no ${kind} yet`)
-      return EXIT.ok
-    },
+    run: (args, terminal) => showDefinitions(readKind(args.kind), args, terminal),
   }),
 ]
 
@@ -86,29 +77,7 @@ export const DELETE_COMMANDS = [
       ...CONTROL_OPTION,
       ...OUTPUT_OPTION,
     },
-    run: async (args, terminal) => {
-      const kind = readKind(args.kind)
-      const guard = args['if-revision']
-      const answer = await withClient(args, terminal, (client) =>
-        writeAndWait(
-          { client, terminal },
-          {
-            method: 'DELETE',
-            path: definitionPath(kind, args.name),
-            query: args['dry-run'] === true ? { dryRun: true } : {},
-            headers: guard === undefined ? {} : { 'if-match': `"${guard}"` },
-            schema: deleteAnswer,
-          },
-          args,
-        ),
-      )
-      if (args.output === 'json') printJson(terminal, answer)
-      else
-        terminal.out(
-          `${kind}/${args.name} deleted${args['dry-run'] === true ? ' (dry run)' : ''}\n`,
-        )
-      return reportRollout(answer.rollout, terminal)
-    },
+    run: (args, terminal) => deleteByName(readKind(args.kind), args, terminal),
   }),
 ]
 
@@ -148,9 +117,75 @@ export const EXPORT_COMMANDS = [
   }),
 ]
 
+type ShowArguments = ClientArguments & {
+  readonly name: string | undefined
+  readonly label?: readonly string[] | undefined
+  readonly stale?: boolean | undefined
+  readonly output: 'table' | 'yaml' | 'json'
+}
+
+/** Shows one definition, or those of a kind. Throws as the client does. */
+export async function showDefinitions(
+  kind: Kind,
+  args: ShowArguments,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { name } = args
+  const consistency = args.stale === true ? 'stale' : undefined
+  const query = { label: args.label, consistency }
+  const found = await withClient(args, terminal, async (client) =>
+    name === undefined
+      ? listAll(client, kind, query)
+      : client.call(
+          { method: 'GET', path: definitionPath(kind, name), query: { consistency } },
+          definitionAnswer,
+        ),
+  )
+  const items = 'items' in found ? (found.items as readonly DefinitionAnswer[]) : [found]
+  if (args.output === 'json') printJson(terminal, found)
+  else if (args.output === 'yaml') terminal.out(definitionsYaml(items))
+  else if (items.length > 0) terminal.out(definitionTable(kind, items))
+  else terminal.say(`there is no ${kind} yet`)
+  return EXIT.ok
+}
+
+type DeleteArguments = ClientArguments &
+  WaitArguments & {
+    readonly name: string
+    readonly 'if-revision'?: number | undefined
+    readonly 'dry-run'?: boolean | undefined
+    readonly output: 'text' | 'json'
+  }
+
+/** Deletes one definition and tells how far that has come. Throws as the client does. */
+export async function deleteByName(
+  kind: Kind,
+  args: DeleteArguments,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const guard = args['if-revision']
+  const isDry = args['dry-run'] === true
+  const call = {
+    method: 'DELETE',
+    path: definitionPath(kind, args.name),
+    query: isDry ? { dryRun: true } : {},
+    headers: guard === undefined ? {} : { 'if-match': `"${guard}"` },
+    schema: deleteAnswer,
+  } as const
+  const answer = await withClient(args, terminal, (client) =>
+    writeAndWait({ client, terminal }, call, args),
+  )
+  if (args.output === 'json') printJson(terminal, answer)
+  else terminal.out(`${kind}/${args.name} deleted${isDry ? ' (dry run)' : ''}\n`)
+  return reportRollout(answer.rollout, terminal)
+}
+
 type ListQuery = {
   readonly label?: readonly string[] | undefined
   readonly consistency?: string | undefined
+  /** Of Consumers. */
+  readonly plan?: string | undefined
+  readonly enabled?: string | undefined
 }
 
 /** Every definition of a kind, page by page. */

@@ -2,7 +2,12 @@ import { KIND_NAMES, KINDS, type Definition, type Kind } from '../../shared/defi
 import { parseDefinition, withRevision } from '../../shared/definitions/parse.ts'
 import { redact } from '../../shared/definitions/redact.ts'
 import { RaftwayError } from '../../shared/errors.ts'
-import { LABEL_FILTERS_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX } from '../../shared/limits.ts'
+import {
+  LABEL_FILTERS_MAX,
+  NAME_CHARS_MAX,
+  PAGE_ITEMS_DEFAULT,
+  PAGE_ITEMS_MAX,
+} from '../../shared/limits.ts'
 import type { OperationResult } from '../ports.ts'
 import { sendAnswer, type Answer } from './answer.ts'
 import { pathName, type Call, type HotCall } from './calls.ts'
@@ -161,10 +166,12 @@ async function listDefinitions(
   request: ApiRequest,
   response: ApiResponse,
 ): Promise<void> {
-  const query = new Query(request.url, ['limit', 'cursor', 'label', CONSISTENCY])
+  const filters = kind === 'Consumer' ? ['plan', 'enabled'] : []
+  const query = new Query(request.url, ['limit', 'cursor', 'label', CONSISTENCY, ...filters])
   const limit = query.integer('limit', { min: 1, max: PAGE_ITEMS_MAX }) ?? PAGE_ITEMS_DEFAULT
   const after = readCursor(query)
   const labels = query.all('label', LABEL_FILTERS_MAX).map(parseLabel)
+  const fits = consumerFilter(query)
   const isStale = readsStale(query)
   query.finish()
   await readPoint(api, isStale)
@@ -172,7 +179,7 @@ async function listDefinitions(
   const found: Definition[] = []
   for (const definition of api.plane.state.list(kind)) {
     if (after !== null && definition.name <= after) continue
-    if (!hasLabels(definition, labels)) continue
+    if (!hasLabels(definition, labels) || !fits(definition)) continue
     found.push(definition)
     if (found.length > limit) break
   }
@@ -180,6 +187,17 @@ async function listDefinitions(
   const last = items.at(-1)
   const cursor = found.length > limit && last !== undefined ? cursorAfter(last.name) : null
   sendAnswer(response, { status: 200, revision, body: { items: items.map(redact), cursor } })
+}
+
+/** Consumers who have a plan, and who are enabled or not; whatever is not asked for fits. */
+function consumerFilter(query: Query): (definition: Definition) => boolean {
+  const plan = query.text('plan', NAME_CHARS_MAX)
+  const enabled = query.oneOf('enabled', ['true', 'false'])
+  if (plan === undefined && enabled === undefined) return () => true
+  return (definition) =>
+    definition.kind === 'Consumer' &&
+    (plan === undefined || definition.spec.plans?.includes(plan) === true) &&
+    (enabled === undefined || String(definition.spec.enabled ?? true) === enabled)
 }
 
 /** The body as a whole definition; kind and name are the path's, and may only be repeated. */

@@ -17,7 +17,7 @@ const key = z.looseObject({
 /** The keys of a Consumer. */
 export const keysAnswer = z.looseObject({ items: z.array(key) })
 /** A key that was made; `secret` is told here and never again. `previous`: what it takes the place of. */
-export const madeKeyAnswer = deleteAnswer.extend({
+const madeKeyAnswer = deleteAnswer.extend({
   key,
   previous: key.optional(),
   secret: z.string().optional(),

@@ -210,8 +210,13 @@ describe('plan and usage', () => {
     expect(out).toMatch(/^day +1000 +1d +plan silver$/m)
     expect(out).toMatch(/^own +consumer$/m)
     expect(out).toMatch(/^petstore +all +GET +plan gold$/m)
-    await raftway('consumer create bob')
+    expect(out).toContain('no quota of its own or of a plan')
+    const spec = { quotas: [{ name: 'monthly', limit: 1_000, period: 'month' }] }
+    await raftway('apply -f -', {
+      stdin: JSON.stringify({ kind: 'Consumer', name: 'bob', spec }),
+    })
     expect((await json('usage bob')).access).toBe(null)
+    expect((await raftway('usage bob')).out).toMatch(/^monthly +1000 +0 +1000 +20\S+ +consumer$/m)
     expect((await raftway('usage nobody')).exit).toBe(5)
   })
 

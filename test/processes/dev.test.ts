@@ -1,6 +1,6 @@
 // Goal: `npm start` gives a whole cluster, every line that it prints works when pasted, and nothing is left behind.
 // Method: the real command with real processes, its own output pasted into shells, and the pids that it names.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -59,6 +59,34 @@ describe('a cluster of three with a gateway', () => {
     expect(rows.map(({ name }) => name)).toEqual(['n1', 'n2', 'n3', 'gw1'])
     expect(rows.filter(({ what }) => what === 'node, leads')).toHaveLength(1)
     expect(rows.filter(({ pid }) => isGone(pid))).toEqual([])
+  })
+
+  test('is protected in two minutes by the lines of README', async () => {
+    const here = join(folder, 'here')
+    await mkdir(join(here, 'node_modules/.bin'), { recursive: true })
+    await symlink(LAUNCHER, join(here, 'node_modules/.bin/raftway'))
+    // Its examples send requests to the target that runs, whatever its port.
+    await symlink(join(folder, 'examples'), join(here, 'examples'))
+    const traffic = /gw1 .* http:\/\/(127\.0\.0\.1:\d+), status/.exec(summary)?.[1] ?? ''
+    const control = /^n1 .* (http:\/\/127\.0\.0\.1:\d+), peers/m.exec(summary)?.[1] ?? ''
+    const type = async (block: string): Promise<string> => {
+      const lines = block.replaceAll('127.0.0.1:8080', traffic)
+      return pasteWell(`export RAFTWAY_CONTROL=${control}\nset -e\n${lines}`, here)
+    }
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+    const blocks = [...readme.matchAll(/^```sh protect\n([^]*?)^```/gm)].map(
+      ([, text = '']) => text,
+    )
+    expect(blocks).toHaveLength(3)
+    const [protect = '', permit = '', revoke = ''] = blocks
+    expect(await type(protect)).toMatch(/^HTTP\/1\.1 401 [^]*"API_KEY_MISSING"/m)
+    const permitted = await type(permit)
+    expect(permitted).toMatch(/^HTTP\/1\.1 200 [^]*"path": "\/invoices\/7"/m)
+    expect(permitted).toContain('"x-consumer-name": "alice"')
+    const key = (await readFile(join(here, 'alice.key'), 'utf8')).trim()
+    expect(key).toMatch(/^rwk_[A-Za-z0-9_-]{43}$/)
+    expect(permitted).not.toContain(key)
+    expect(await type(revoke)).toMatch(/^HTTP\/1\.1 401 [^]*"API_KEY_INVALID"/m)
   })
 
   test('prints commands that all work when pasted, and reports the leader that was killed', async () => {

@@ -21,9 +21,9 @@ export const IMPORT = defineCommand({
   usage: 'consumer import',
   summary: 'Make or change many consumers, from CSV or from JSON lines',
   examples: [
-    ['raftway consumer import -f consumers.csv --keys plain', 'With the keys that they have'],
-    ['raftway consumer import -f consumers.ndjson --keys generate --out keys.csv', 'With new keys'],
-    ['raftway consumer import -f consumers.csv --dry-run', 'Check everything, change nothing'],
+    ['raftway consumer import -f all.csv --keys plain', 'With the keys that they have'],
+    ['raftway consumer import -f all.csv --keys generate --out keys.csv', 'With new keys'],
+    ['raftway consumer import -f all.csv --dry-run', 'Check everything, change nothing'],
   ],
   positionals: {},
   options: {

@@ -17,11 +17,8 @@ const CREATE = defineCommand({
   usage: 'consumer create <name>',
   summary: 'Make a consumer: a person, a program or a partner who calls Apis',
   examples: [
-    [
-      'raftway consumer create alice --plan gold --with-key --wait > alice.key',
-      'With a first key, printed once',
-    ],
-    ['raftway consumer create ci --role deploy --label team=core --expires 90d', 'For a while'],
+    ['raftway consumer create alice --plan gold --with-key', 'With a first key, printed once'],
+    ['raftway consumer create ci --role deploy --expires 90d', 'For a while'],
   ],
   positionals: NAME,
   options: {

@@ -16,8 +16,8 @@ const CREATE = defineCommand({
   usage: 'plan create <name>',
   summary: 'Make a plan: what the consumers who have it may do, and how often',
   examples: [
-    ['raftway plan create gold --limit minute=600/1m --limit day=100000/1d', 'How often'],
-    ['raftway plan create readers --api petstore=GET,HEAD --role reader', 'What may be asked for'],
+    ['raftway plan create gold --limit minute=600/1m', 'How often'],
+    ['raftway plan create readers --api petstore=GET,HEAD', 'What may be asked for'],
   ],
   positionals: NAME,
   options: {

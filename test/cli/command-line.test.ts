@@ -49,7 +49,7 @@ describe('help', () => {
     expect(exit).toBe(0)
     const words = [...out.matchAll(/^ {2}raftway (\w+)/gm)].map((found) => found[1])
     const contract =
-      'dev server gateway apply get delete export validate schema diff history rollback explain cluster snapshot token secret gateways watch version completion'
+      'dev server gateway apply get delete export validate schema diff history rollback explain consumer key plan usage cluster snapshot token secret gateways watch version completion'
     expect(new Set(words)).toEqual(new Set(contract.split(' ')))
     const cluster = commands
       .filter(({ path }) => path.startsWith('cluster '))

@@ -17,7 +17,7 @@ const CREATE = defineCommand({
   usage: 'consumer create <name>',
   summary: 'Make a consumer: a person, a program or a partner who calls Apis',
   examples: [
-    ['raftway consumer create alice --plan gold --with-key', 'With a first key, printed once'],
+    ['raftway consumer create alice --with-key', 'With a first key, printed once'],
     ['raftway consumer create ci --role deploy --expires 90d', 'For a while'],
   ],
   positionals: NAME,

@@ -162,8 +162,8 @@ export const NODE_MUTANTS: readonly Mutant[] = [
     name: 'idempotency-forgotten-in-a-restart',
     fatal: 'a retry after a restart happens twice, or on one node and not on another',
     file: 'control-plane/storage/state-records.ts',
-    text: `return { ...mark, members, access, idempotency, definitions }`,
-    replacement: `return { ...mark, members, access, idempotency: idempotency.slice(0, 0), definitions }`,
+    text: `return { ...mark, members, access, idempotency, definitions, ...usage }`,
+    replacement: `return { ...mark, members, access, idempotency: [], definitions, ...usage }`,
     suites: ['test/control-plane/storage/state.test.ts'],
   },
   {

@@ -75,6 +75,8 @@ export class RequestContext {
   added = ''
   /** In place of the client's query; null: as it came. */
   query: string | null = null
+  /** Largest request body; Infinity: any. */
+  bodyBytesMax = Infinity
   /** Field lines that the client gets beside those of the answer, whoever gives it. */
   answerLines = ''
   /** Lower-case names of fields of the target's answer that the client does not get; null for none. */

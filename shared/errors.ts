@@ -94,7 +94,7 @@ export const ERROR_CODES = {
     status: 429,
     blame: 'client',
     retry: 'same',
-    title: 'Too many attempts with wrong tokens',
+    title: 'Too many attempts with wrong credentials',
   },
   SEAL_KEY_MISSING: {
     status: 422,

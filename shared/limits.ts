@@ -103,6 +103,11 @@ export const LIMIT_COUNTERS_MIN = 64
 export const LIMIT_COUNTERS_MAX = 16_777_216
 /** Counts of one worker that are given back when a request is over. */
 export const HOLDS_PER_WORKER_MAX = 32_768
+/** Credentials that a worker remembers to have been good, and from where. */
+export const GOOD_CREDENTIALS_MAX = 10_000
+/** Failed attempts to show credentials that an address has, and in which time it gets them back. */
+export const FAILED_CREDENTIALS_DEFAULT = 20
+export const FAILED_CREDENTIALS_MS = 60_000
 /** How long a lock is waited for: so many tries, then so many milliseconds. */
 export const LOCK_SPINS_MAX = 1_000
 export const LOCK_WAITS_MAX = 100

@@ -163,6 +163,12 @@ export const ACCESS_ERRORS = {
     retry: 'same',
     title: 'The quota is used up',
   },
+  LENGTH_REQUIRED: {
+    status: 411,
+    blame: 'client',
+    retry: 'never',
+    title: 'The length of the body must be told',
+  },
   OVER_RATE_LIMIT: {
     status: 429,
     blame: 'client',

@@ -163,7 +163,7 @@ function addressText({ exchange: { clientAddress } }: RequestContext): string {
 }
 
 /** The /64 of an address of IPv6; anything else as it is. */
-function networkText(address: string): string {
+export function networkText(address: string): string {
   const bytes = parseAddress(address.split('%', 1)[0] ?? '')
   return bytes === null || bytes.length === 4 ? address : bytes.subarray(0, 8).join('.')
 }

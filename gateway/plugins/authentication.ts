@@ -1,10 +1,13 @@
 import type { AuthenticationOptions } from '../../shared/plugins/authentication.ts'
+import { FAILED_CREDENTIALS_DEFAULT, FAILED_CREDENTIALS_MS } from '../../shared/limits.ts'
 import { mayAsk, type Consumer } from '../consumers/consumer.ts'
 import { Identity } from '../consumers/identity.ts'
+import { Attempts } from '../limits/attempts.ts'
 import { errorReply, type Reply, type StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { identityFields } from './identity-fields.ts'
 import type { Authenticated, Authenticator, Check, PluginParts } from './plugin.ts'
+import { withRetryAfter } from './retry-after.ts'
 
 const CONSUMER_DISABLED = errorReply('CONSUMER_DISABLED', 'the consumer is disabled')
 const CONSUMER_EXPIRED = errorReply('CONSUMER_EXPIRED', 'the consumer has expired')
@@ -17,6 +20,11 @@ const NOT_THE_SAME = errorReply(
   'CREDENTIALS_INVALID',
   'the credentials are those of different consumers',
 )
+const TOO_MANY_ATTEMPTS = errorReply(
+  'TOO_MANY_ATTEMPTS',
+  'too many wrong credentials came from this address',
+)
+const USUAL_ATTEMPTS = { limit: FAILED_CREDENTIALS_DEFAULT, windowMs: FAILED_CREDENTIALS_MS }
 const NO_ANONYMOUS = errorReply('INTERNAL', 'the consumer for anonymous callers is not there')
 
 /** Tells who is asking, by any or by all of its authenticators, and whether that Consumer may ask for this at all. */
@@ -25,7 +33,7 @@ export function authentication(
   authenticators: readonly Authenticator[],
   parts: PluginParts,
 ): Check {
-  const { admit, strip } = admission(options, parts)
+  const { admit, strip, refuse } = admission(options, parts)
   const needsAll = options.require === 'all'
   const missing = missingReply(authenticators)
 
@@ -57,7 +65,7 @@ export function authentication(
     known: Identity | null,
     result: Authenticated,
   ): StageResult {
-    if (result !== null && !(result instanceof Identity)) return result
+    if (result !== null && !(result instanceof Identity)) return refuse(context, result)
     if (!needsAll) return result === null ? ask(context, at + 1, null) : admit(context, result)
     if (result === null) {
       // Of several that are all needed, none may stay away: unless all do, and that is allowed.
@@ -95,16 +103,26 @@ const ANONYMOUS = new WeakMap<Consumer, Identity>()
 type Admission = {
   /** Lets somebody in who is known, or says why not. */
   readonly admit: (context: RequestContext, identity: Identity) => Reply | undefined
+  /** What somebody gets whose credentials are not good. */
+  readonly refuse: (context: RequestContext, reply: Reply) => Reply
   /** Takes away what a client says of itself in the fields that tell the target who is asking. */
   readonly strip: (context: RequestContext) => void
 }
 
-function admission({ headers }: AuthenticationOptions, parts: PluginParts): Admission {
+function admission({ attempts, headers }: AuthenticationOptions, parts: PluginParts): Admission {
   const fields = identityFields(headers)
+  const guard = attempts === false ? null : new Attempts(attempts ?? USUAL_ATTEMPTS, parts)
   return {
+    refuse: ({ exchange }, reply) => {
+      // What is wrong with others than the caller is no attempt.
+      const waitMs = reply.status === 401 ? (guard?.failed(exchange.clientAddress) ?? 0) : 0
+      return waitMs === 0 ? reply : withRetryAfter(TOO_MANY_ATTEMPTS, waitMs)
+    },
     strip: fields.strip,
     admit: (context, identity) => {
       const { consumer } = identity
+      const waitMs = guard?.succeeded(identity, context.exchange.clientAddress) ?? 0
+      if (waitMs > 0) return withRetryAfter(TOO_MANY_ATTEMPTS, waitMs)
       const refusal = consumer === null ? undefined : refusalOf(consumer, context, parts)
       if (refusal !== undefined) return refusal
       const { route, exchange } = context

@@ -1,5 +1,4 @@
 import type { RateLimitOptions } from '../../shared/plugins/rate-limit.ts'
-import { RETRY_AFTER_SECONDS_MAX } from '../../shared/limits.ts'
 import { KeyHash } from '../limits/key-hash.ts'
 import { limitFields, type Told } from '../limits/limit-fields.ts'
 import { MergedLimits } from '../limits/merged-limits.ts'
@@ -8,6 +7,7 @@ import type { Counters } from '../limits/counters.ts'
 import { errorReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { Check, PluginParts } from './plugin.ts'
+import { withRetryAfter } from './retry-after.ts'
 
 const OVER = errorReply('OVER_RATE_LIMIT', 'too many requests')
 
@@ -56,6 +56,5 @@ function keepHolds(context: RequestContext, counters: Counters): void {
 function overReply(waitMs: number, limit: CompiledLimit | undefined): Reply {
   // What never passes may be asked again when everything is different.
   const ms = waitMs === Infinity ? (limit?.rule.windowMs ?? 0) : waitMs
-  const seconds = Math.min(RETRY_AFTER_SECONDS_MAX, Math.max(1, Math.ceil(ms / 1_000)))
-  return { ...OVER, lines: `${OVER.lines}Retry-After: ${seconds}\r\n` }
+  return withRetryAfter(OVER, ms)
 }

@@ -193,9 +193,8 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
 
   onBodyData(bytes: Buffer, from: number, to: number): boolean {
     this.#context.requestBytes += to - from
-    const { requestBytes, route, signedBody } = this.#context
-    const bodyBytesMax = route?.bodyBytesMax ?? null
-    if (bodyBytesMax !== null && requestBytes > bodyBytesMax) {
+    const { bodyBytesMax, requestBytes, signedBody } = this.#context
+    if (requestBytes > bodyBytesMax) {
       this.#refuseBody(BODY_TOO_LARGE)
       return true
     }

@@ -18,7 +18,10 @@ export function matchStage(context: RequestContext): StageResult {
   if (route === null) return NOT_FOUND
   context.route = route
   const { bodyBytesMax } = route
-  if (bodyBytesMax !== null && (exchange.bodyLength ?? 0) > bodyBytesMax) return BODY_TOO_LARGE
+  if (bodyBytesMax !== null) {
+    if ((exchange.bodyLength ?? 0) > bodyBytesMax) return BODY_TOO_LARGE
+    context.bodyBytesMax = bodyBytesMax
+  }
   const key = route.split === null ? route.upstreamKey : branchKey(context, route)
   context.upstream = upstreamOf(table, key) ?? null
   const { mirror } = route

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { headerNameSchema } from '../definitions/key-source.ts'
 import { nameSchema } from '../definitions/common.ts'
+import { LIMIT_MAX, LIMIT_WINDOW_MS_MAX } from '../limits.ts'
 
 /** How the plugins that tell who calls work together, and what a target hears of it. */
 export const authenticationSchema = z.strictObject({
@@ -14,6 +15,19 @@ export const authenticationSchema = z.strictObject({
   anonymous: nameSchema
     .optional()
     .describe('The Consumer that callers without credentials are. Implies that they may come.'),
+  attempts: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        limit: z.int().min(1).max(LIMIT_MAX),
+        windowMs: z.int().min(1).max(LIMIT_WINDOW_MS_MAX),
+      }),
+    ])
+    .optional()
+    .describe(
+      'Wrong credentials that one address may show: `limit` at once, and as many again within the window. Then it is 429 ' +
+        'TOO_MANY_ATTEMPTS, unless it shows what was good from there before. Default 20 a minute; false: any number.',
+    ),
   headers: z
     .strictObject({
       consumer: headerNameSchema.optional(),

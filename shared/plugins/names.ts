@@ -16,6 +16,7 @@ export const PLUGIN_NAMES = [
   'mtls',
   'roles',
   'acl',
+  'size-limit',
   'rate-limit',
   'quota',
 ] as const

@@ -14,6 +14,7 @@ import { rateLimitPluginSchema } from './rate-limit.ts'
 import { refererAllowSchema } from './referer-allow.ts'
 import { requireHttpsSchema } from './require-https.ts'
 import { rolesOptionsSchema } from './roles.ts'
+import { sizeLimitSchema } from './size-limit.ts'
 
 /** The options of every plugin. */
 const OPTIONS = {
@@ -32,6 +33,7 @@ const OPTIONS = {
   mtls: mtlsSchema,
   roles: rolesOptionsSchema,
   acl: aclSchema,
+  'size-limit': sizeLimitSchema,
 } as const satisfies Record<PluginName, z.ZodType>
 
 type OrOff<T extends Readonly<Record<string, z.ZodType>>> = {

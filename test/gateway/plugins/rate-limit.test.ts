@@ -414,3 +414,11 @@ test('counters outlive a change of their limit', async () => {
   )
   expect(await times(2, () => bench.get(KEY))).toEqual([502, 429])
 })
+
+test('answers that no target gave tell of limits, too', async () => {
+  const bench = await pluginBench({ 'rate-limit': { limits: [TEN_AN_HOUR] } })
+  const plugins = { 'rate-limit': { limits: [TEN_AN_HOUR] } }
+  bench.worker.adopt(api('gone', '/gone/', targets('http://127.0.0.1:1'), { plugins }))
+  const { status, head } = await bench.ask('GET /gone/ HTTP/1.1\r\n')
+  expect([status, fieldOf(head, 'RateLimit')]).toEqual([502, '"hour";r=9;t=3600'])
+})

@@ -1,3 +1,4 @@
+import type { Counted } from '../shared/count-protocol.ts'
 import type { Definition, DefinitionInput, Kind } from '../shared/definitions/kinds.ts'
 import type { GatewayReport } from '../shared/watch-protocol.ts'
 import type { AskedOperation, OperationResult, Origin } from './ports/commands.ts'
@@ -101,6 +102,10 @@ export type GatewayStatus = {
 
 /** What nodes tell each other of the gateways that are connected to them. */
 export type GatewayTalk = {
+  /** What the gateways of this node have counted of shared limits goes to the other nodes; soft state, never in the log. */
+  publishCounts(counts: readonly Counted[]): void
+  /** Called with what another node published. */
+  onCounts(listener: (counts: readonly Counted[]) => void): () => void
   /** What this node knows of its own gateways goes to the other nodes; soft state, never in the log. */
   publish(gateways: readonly GatewayStatus[]): void
   /** What this node answers when another one asks which gateways are connected to it: their names. */

@@ -13,6 +13,7 @@ import { ServedConfig, type CheckText } from './config/served-config.ts'
 import { prometheusText } from './metrics/prometheus.ts'
 import { targetSeries } from './metrics/target-series.ts'
 import type { GatewaySettings } from './options.ts'
+import { CountReporter } from './config/count-reporter.ts'
 import { UsageFile } from './quotas/usage-file.ts'
 import { UsageReporter } from './quotas/usage-reporter.ts'
 import { RecordFile } from './record-file.ts'
@@ -47,6 +48,7 @@ export class Supervisor {
   readonly #lastGood: LastGoodFile | null
   readonly #records: RecordFile | null
   readonly #usage: UsageReporter
+  readonly #counts: CountReporter
   #access: ControlAccess | null = null
   #follower: ConfigFollower | null = null
   #directory: DefinitionsDirectory | null = null
@@ -68,7 +70,14 @@ export class Supervisor {
     this.#records = records === null ? null : new RecordFile(records.destination, logger)
     const file = new UsageFile(join(settings.dataDir, 'usage.pending'), logger)
     const access = () => this.#access
-    this.#usage = new UsageReporter({ name: settings.name, access, file, logger })
+    const { name } = settings
+    this.#usage = new UsageReporter({ name, access, file, logger })
+    this.#counts = new CountReporter({
+      name,
+      access,
+      onAnswer: (answer) => this.#pool.learnCounts(answer),
+      logger,
+    })
     this.#pool = new WorkerPool({
       workers: settings.workers,
       addresses: { http: settings.http, https: settings.https },
@@ -79,6 +88,7 @@ export class Supervisor {
       limitCounters: settings.limitCounters,
       traces: settings.traces,
       usage: this.#usage,
+      counts: this.#counts,
       network: settings.network,
       clients: settings.clients,
       ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
@@ -131,6 +141,7 @@ export class Supervisor {
     this.#follower?.stop()
     await this.#directory?.stop()
     await this.#pool.stop(this.#settings.drainMs)
+    this.#counts.close()
     await this.#usage.close(USAGE_FLUSH_MS_MAX)
     await this.#records?.close()
     await this.#lastGood?.flush()
@@ -161,6 +172,7 @@ export class Supervisor {
       onConnection: ({ isConnected, url }) => {
         if (isConnected) this.#source = 'control-plane'
         this.#usage.follow(isConnected ? url : null)
+        this.#counts.follow(isConnected ? url : null)
       },
     })
   }

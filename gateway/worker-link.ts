@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { describeError } from '../shared/errors.ts'
 import { TARGETS_ASK_MS_MAX, WORKER_YOUNG_MIB_MAX } from '../shared/limits.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
+import type { Counted, CountsAnswer } from '../shared/count-protocol.ts'
 import type { UsageCount, UsageTotal } from '../shared/usage-protocol.ts'
 import { keyOf, nameOfText, type DefinitionName } from './config/definition-text.ts'
 import type { WorkerChange } from './config/served-config.ts'
@@ -29,6 +30,7 @@ export type LinkHandler = {
   ): void
   /** Access records to be written; `recordsTaken` makes room for more. */
   onRecords(link: WorkerLink, lines: string, records: number): void
+  onCounts(counts: readonly Counted[]): void
   onUsage(link: WorkerLink, batch: number, counts: readonly UsageCount[]): void
   onDrained(link: WorkerLink): void
   /** The thread is gone, whatever the reason. The last thing told. */
@@ -143,6 +145,11 @@ export class WorkerLink {
     this.#post({ type: 'records-taken', chars })
   }
 
+  /** What others have counted of shared limits. */
+  learnCounts(answer: CountsAnswer): void {
+    this.#post({ type: 'counts-told', answer })
+  }
+
   /** What became of the usage that it has told. */
   learnUsage(totals: readonly UsageTotal[], through: number): void {
     this.#post({ type: 'usage-told', totals, through })
@@ -190,6 +197,9 @@ export class WorkerLink {
         return
       case 'records':
         this.#handler.onRecords(this, message.lines, message.records)
+        return
+      case 'counts':
+        this.#handler.onCounts(message.counts)
         return
       case 'usage':
         this.#handler.onUsage(this, message.batch, message.counts)

@@ -14,6 +14,8 @@ import { makeCounterMemory, type CounterMemory } from './limits/counter-memory.t
 import { releaseWorker } from './limits/counters.ts'
 import { makeMetrics, type MetricsLevel, type MetricsMemory } from './metrics/slots.ts'
 import type { NetworkSettings } from './network-options.ts'
+import type { Counted, CountsAnswer } from '../shared/count-protocol.ts'
+import type { CountReporter } from './config/count-reporter.ts'
 import type { UsageCount } from '../shared/usage-protocol.ts'
 import type { UsageReporter } from './quotas/usage-reporter.ts'
 import type { RecordFile } from './record-file.ts'
@@ -42,6 +44,7 @@ export type PoolParts = {
   /** How requests are recorded, and where; null: not at all. */
   readonly records: { readonly settings: RecordSettings; readonly file: RecordFile } | null
   readonly usage: Pick<UsageReporter, 'add' | 'forget'>
+  readonly counts: Pick<CountReporter, 'add'>
   readonly network: NetworkSettings
   readonly clients: ClientBounds
   readonly ownPorts: readonly number[]
@@ -218,6 +221,19 @@ export class WorkerPool implements LinkHandler {
 
   onRecords(link: WorkerLink, lines: string, records: number): void {
     this.#parts.records?.file.write(lines, records, () => link.recordsTaken(lines.length))
+  }
+
+  onCounts(counts: readonly Counted[]): void {
+    this.#parts.counts.add(counts)
+  }
+
+  /** One worker counts what others have, in memory that all of them share. */
+  learnCounts({ seed, counts }: CountsAnswer): void {
+    let left: CountsAnswer['counts'] = counts
+    for (const link of this.#links.values()) {
+      link.learnCounts({ seed, counts: left })
+      left = []
+    }
   }
 
   onUsage(link: WorkerLink, batch: number, counts: readonly UsageCount[]): void {

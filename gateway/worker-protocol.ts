@@ -1,3 +1,4 @@
+import type { Counted, CountsAnswer } from '../shared/count-protocol.ts'
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import type { Quarantined } from '../shared/routing/types.ts'
 import type { ClientBounds } from './client-bounds.ts'
@@ -67,6 +68,8 @@ export type ToWorker =
       readonly totals: readonly UsageTotal[]
       readonly through: number
     }
+  /** What others have counted of shared limits; for one worker, the others only hear the seed. */
+  | { readonly type: 'counts-told'; readonly answer: CountsAnswer }
   /** Answered with `targets` and the same number. */
   | { readonly type: 'report-targets'; readonly ask: number }
 
@@ -88,6 +91,8 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly code: string; readonly reason: string }
   /** Whole lines; further ones are held back when too many are not yet taken. */
   | { readonly type: 'records'; readonly lines: string; readonly records: number }
+  /** What was counted of limits that all gateways share. */
+  | { readonly type: 'counts'; readonly counts: readonly Counted[] }
   /** What was used of quotas since the batch before. */
   | { readonly type: 'usage'; readonly batch: number; readonly counts: readonly UsageCount[] }
   | { readonly type: 'drained' }

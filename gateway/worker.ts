@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, unreachable } from '../shared/assert.ts'
 import { describeError } from '../shared/errors.ts'
+import type { CountsAnswer } from '../shared/count-protocol.ts'
 import { USAGE_REPORT_MS } from '../shared/limits.ts'
 import { Random } from '../shared/random.ts'
 import { CurrentTable } from './config/current-table.ts'
@@ -14,6 +15,7 @@ import { Discovery, type Discover } from './discovery/discovery.ts'
 import { HeldRoutes } from './held-routes.ts'
 import { httpDate } from './http-date.ts'
 import { Counters } from './limits/counters.ts'
+import { ruleOf, SharedCounts } from './limits/shared-counts.ts'
 import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { ClientCount } from './metrics/client-count.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
@@ -62,17 +64,10 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
   const { sealKeys } = start
   const metrics = new WorkerMetrics(memory, index)
   const counters = new Counters(start.counters, index)
-  const access = new Access({
-    consumers,
-    secrets,
-    sealKeys,
-    passwords,
-    current,
-    counters,
-    usage,
-    metrics,
-    epochMs,
-  })
+  const sharedCounts = new SharedCounts(counters.seed)
+  const counting = { counters, sharedCounts, usage }
+  const keys = { sealKeys, passwords }
+  const access = new Access({ consumers, secrets, ...keys, current, ...counting, metrics, epochMs })
   const requestIds = new RequestIds()
   const records = settings === null ? null : recordBatch(settings, { metrics, random, tell })
   const tracer = optional.tracer(metrics)
@@ -99,7 +94,7 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
     ...aboutClients(),
   })
   const streams = new WorkerStreams({ start, current, upstreams, deadlines, records, tell })
-  return { ...live, adopter, consumers, secrets, connections, listeners, streams, usage }
+  return { ...live, adopter, consumers, secrets, connections, listeners, streams, ...counting }
 }
 
 type Parts = ReturnType<typeof makeWorker>
@@ -129,6 +124,9 @@ function runWorker(
       case 'usage-told':
         parts.usage.learn(message.totals, message.through)
         return
+      case 'counts-told':
+        learnCounts(parts, message.answer)
+        return
       case 'report-targets':
         tell(answerTo(message, parts.upstreams, now()))
         return
@@ -138,10 +136,24 @@ function runWorker(
   }
 }
 
-/** Hands over what was used of quotas. */
-function tellUsage({ usage }: Parts, tell: (message: FromWorker) => void): void {
+/** Hands over what was used of quotas, and counted of limits that all gateways share. */
+function tellUsage({ sharedCounts, usage }: Parts, tell: (message: FromWorker) => void): void {
+  const counts = sharedCounts.take()
+  if (counts !== null) tell({ type: 'counts', counts })
   const taken = usage.take(epochMs())
   if (taken !== null) tell({ type: 'usage', ...taken })
+}
+
+/** Counts in memory that all workers share: one of them takes it in. */
+function learnCounts(
+  { access, counters, sharedCounts }: Parts,
+  { seed, counts }: CountsAnswer,
+): void {
+  if (sharedCounts.setSeed(seed)) access.reset()
+  for (const counted of counts) {
+    const [a, b, , , , , cost] = counted
+    counters.countElsewhere(ruleOf(counted), cost, { a, b }, epochMs())
+  }
 }
 
 function change(parts: Parts, message: Extract<ToWorker, { type: 'change' }>): void {

@@ -112,6 +112,13 @@ export const FAILED_CREDENTIALS_MS = 60_000
 export const LOCK_SPINS_MAX = 1_000
 export const LOCK_WAITS_MAX = 100
 export const GIVE_BACK_TRIES_MAX = 10
+/** Keys that gateways tell each other of at once. */
+export const COUNTS_MAX = 10_000
+/** How often gateways, and nodes, tell each other what they have counted of shared limits. */
+export const COUNTS_MS = 100
+export const COUNTS_ANSWER_MS_MAX = 1_000
+/** A gateway that does not ask for so long is told nothing more. */
+export const COUNTS_FORGOTTEN_MS = 10_000
 /** API keys that a plugin remembers to have found lately; all are forgotten when there are more. */
 export const KNOWN_KEYS_MAX = 10_000
 /** An API key that is longer is refused unread. */

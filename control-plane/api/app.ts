@@ -25,6 +25,7 @@ import { asApiError, logFailure, problemOf, sendProblem } from './problem.ts'
 import { snapshotCalls } from './snapshot.ts'
 import { resealCalls } from './reseal.ts'
 import { transactionCalls } from './transactions.ts'
+import { countCalls } from './count-exchange.ts'
 import { usageCalls } from './usage.ts'
 import { watchCalls } from './watch.ts'
 
@@ -46,6 +47,7 @@ export function apiCalls(api: ApiContext): Call[] {
     ...hmacCalls(api),
     ...gatewayCalls(api),
     ...usageCalls(api),
+    ...countCalls(api),
     ...watchCalls(api),
     ...configCalls(api),
     ...historyCalls(api),

@@ -13,6 +13,7 @@ import {
 import type { Clock } from '../clock.ts'
 import type { ControlPlane, ScrubReport } from '../ports.ts'
 import type { CertificateDesk } from './enrolment.ts'
+import type { CountExchange } from './count-exchange.ts'
 import type { Forwarder } from './forward.ts'
 import type { Gate } from './gate.ts'
 import type { GatewayRegistry } from './gateway-registry.ts'
@@ -38,6 +39,7 @@ export type ApiContext = {
   readonly gateways: GatewayRegistry
   readonly rollouts: RolloutBoard
   readonly forwarder: Forwarder
+  readonly counts: CountExchange
   readonly metrics: Metrics
   scrub(): ScrubReport
   /** The server is about to close: it is not ready and takes no watches, but still serves whoever calls. */

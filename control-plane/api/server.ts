@@ -24,6 +24,7 @@ import { createApp, createHotCalls } from './app.ts'
 import { isTooLarge } from './body.ts'
 import { DEFAULT_BOUNDS, type ApiBounds, type ApiContext } from './context.ts'
 import type { CertificateDesk } from './enrolment.ts'
+import { CountExchange } from './count-exchange.ts'
 import { Forwarder, isForwarded } from './forward.ts'
 import { Front } from './front.ts'
 import { Gate, OPEN_ACCESS, type AccessOptions } from './gate.ts'
@@ -161,6 +162,7 @@ function createRoom(options: ApiOptions): Room {
   const gateways = new GatewayRegistry({ plane, logger, hashAt })
   const rollouts = new RolloutBoard({ gateways, hashAt })
   const alerts = new QuotaAlerts({ plane, clock, logger })
+  const counts = new CountExchange({ plane, clock })
   const patienceMs = Math.max(1_000, 2 * electionMs)
   const port = new LeaderClient(options.tls ?? null, clock)
   const forwarder = new Forwarder({
@@ -186,6 +188,7 @@ function createRoom(options: ApiOptions): Room {
     gateways,
     rollouts,
     forwarder,
+    counts,
     metrics,
     scrub: () => options.scrub?.() ?? NOT_SCRUBBED,
     isStopping: () => isStopping,
@@ -200,11 +203,7 @@ function createRoom(options: ApiOptions): Room {
     stop() {
       isStopping = true
       isClosed = true
-      gate.close()
-      hub.close()
-      rollouts.close()
-      gateways.close()
-      alerts.close()
+      for (const each of [gate, hub, rollouts, gateways, alerts, counts]) each.close()
     },
     async close() {
       this.stop()

@@ -1,3 +1,4 @@
+import type { Counted } from '../../shared/count-protocol.ts'
 import type { AppliedChange, GatewayStatus, UsageStep } from '../ports.ts'
 
 type Stop = () => void
@@ -7,6 +8,7 @@ export class Audience {
   readonly #onApplied = new Set<(change: AppliedChange) => void>()
   readonly #onReset = new Set<() => void>()
   readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #onCounts = new Set<(counts: readonly Counted[]) => void>()
   readonly #onUsageGrown = new Set<(steps: readonly UsageStep[]) => void>()
 
   onApplied(listener: (change: AppliedChange) => void): Stop {
@@ -23,6 +25,14 @@ export class Audience {
 
   onUsageGrown(listener: (steps: readonly UsageStep[]) => void): Stop {
     return listen(this.#onUsageGrown, listener)
+  }
+
+  onCounts(listener: (counts: readonly Counted[]) => void): Stop {
+    return listen(this.#onCounts, listener)
+  }
+
+  counts(counts: readonly Counted[]): void {
+    for (const hear of this.#onCounts) hear(counts)
   }
 
   applied(change: AppliedChange): void {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
+import type { Counted } from '../../shared/count-protocol.ts'
 import { GATEWAYS_MAX } from '../../shared/limits.ts'
 import type { GatewayStatus, NodeAddress, NodeId, Transport } from '../ports.ts'
 
+type CountsListener = (counts: readonly Counted[]) => void
 type GatewayListener = (node: string, gateways: readonly GatewayStatus[]) => void
 
 const namesSchema = z.array(z.string()).max(GATEWAYS_MAX)
@@ -18,6 +20,7 @@ export type GatewayExchangeParts = {
 export class GatewayExchange {
   readonly #parts: GatewayExchangeParts
   readonly #listeners = new Set<GatewayListener>()
+  readonly #countListeners = new Set<CountsListener>()
   #read: () => readonly string[] = () => []
 
   constructor(parts: GatewayExchangeParts) {
@@ -33,6 +36,22 @@ export class GatewayExchange {
   onGateways(listener: GatewayListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  publishCounts(counts: readonly Counted[]): void {
+    for (const { id } of this.#others()) {
+      this.#parts.transport.sendNote(id, { type: 'counts', body: counts })
+    }
+  }
+
+  onCounts(listener: CountsListener): () => void {
+    this.#countListeners.add(listener)
+    return () => this.#countListeners.delete(listener)
+  }
+
+  /** A peer of the same cluster is trusted to send what `publishCounts` was given. */
+  onCountsNote(body: unknown): void {
+    for (const hear of this.#countListeners) hear(body as readonly Counted[])
   }
 
   onNote(from: NodeId, body: unknown): void {

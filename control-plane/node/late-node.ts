@@ -44,6 +44,8 @@ export class LateNode implements ControlPlane {
   #node: Node | null = null
 
   readonly gateways: GatewayTalk = {
+    publishCounts: (counts) => this.#node?.gateways.publishCounts(counts),
+    onCounts: (listener) => this.#audience.onCounts(listener),
     publish: (gateways) => this.#node?.gateways.publish(gateways),
     answerWith: (read) => {
       this.#readGateways = read
@@ -70,6 +72,7 @@ export class LateNode implements ControlPlane {
     node.onApplied((change) => this.#audience.applied(change))
     node.onReset(() => this.#audience.reset())
     node.gateways.onGateways((name, gateways) => this.#audience.gateways(name, gateways))
+    node.gateways.onCounts((counts) => this.#audience.counts(counts))
     node.usage.onGrown((steps) => this.#audience.usageGrown(steps))
     // What listeners took for the state was nothing; what the node restored they have never heard of.
     this.#audience.reset()

@@ -229,6 +229,7 @@ export class Node implements ControlPlane, PeerHandler {
     if (note.type === 'progress') this.#members.view.onProgressNote(note.body)
     if (note.type === 'standing') this.#members.standings.onNote(from, note.body)
     if (note.type === 'gateways') this.#members.gateways.onNote(from, note.body)
+    if (note.type === 'counts') this.#members.gateways.onCountsNote(note.body)
   }
 
   onCall(from: PeerIdentity, call: PeerNote): Promise<unknown> {

@@ -27,6 +27,8 @@ export type LimitPlace = {
   /** Tells counters of this thread from those of others. */
   readonly worker: number
   readonly seed: readonly [number, number]
+  /** For limits that all gateways share. */
+  readonly sharedSeed: readonly [number, number]
 }
 
 /** A limit of a definition; null: what is unlimited. */
@@ -121,7 +123,7 @@ function beginningOf(
   place: LimitPlace,
 ): readonly [number, number] {
   const hash = new KeyHash()
-  hash.start(...place.seed)
+  hash.start(...(spec.scope === 'cluster' ? place.sharedSeed : place.seed))
   hash.text(spec.bucket ?? place.bucket)
   hash.text(spec.name)
   hash.text(JSON.stringify([spec.by ?? 'consumer', rule.algorithm, rule.windowMs]))

@@ -101,7 +101,7 @@ export class Counters {
     this.#count = 0
   }
 
-  want(rule: Rule, cost: number, key: KeyHash, isOpen: boolean): void {
+  want(rule: Rule, cost: number, key: Pick<KeyHash, 'a' | 'b'>, isOpen: boolean): void {
     const want = this.at(this.#count)
     this.#count += 1
     want.rule = rule
@@ -140,6 +140,22 @@ export class Counters {
     const refusing = this.#look(nowMs)
     this.#unlockAll()
     return refusing
+  }
+
+  /** Counts what was counted elsewhere, whatever the limit says. Without room, or the lock, it is left out. */
+  countElsewhere(rule: Rule, cost: number, key: Pick<KeyHash, 'a' | 'b'>, nowMs: number): void {
+    this.clear()
+    this.want(rule, cost, key, true)
+    if (!this.#lockAll()) return
+    const want = this.at(0)
+    want.place = this.#find(want, nowMs)
+    if (want.place >= 0) {
+      const at = numberAt(want.page, want.place)
+      // Carries it over into this window.
+      waitMs(want, this.#numbers, at, nowMs)
+      count(want, this.#numbers, at)
+    }
+    this.#unlockAll()
   }
 
   /** Takes back what the last decision has counted: somebody else refuses. */

@@ -21,10 +21,15 @@ import { sizeLimit } from './size-limit.ts'
 /** What plugins make of requests, ready to run: once for each set of plugins, whatever routes share it. */
 export class Access {
   readonly #parts: PluginParts
-  readonly #compiled = new WeakMap<PluginSet, Compiled>()
+  #compiled = new WeakMap<PluginSet, Compiled>()
 
   constructor(parts: PluginParts) {
     this.#parts = parts
+  }
+
+  /** Everything is made anew when it is next asked for: something has changed that was built in. */
+  reset(): void {
+    this.#compiled = new WeakMap()
   }
 
   /** The checks of a set, in the order in which they look at a request to one of the routes that have it. */

@@ -4,6 +4,7 @@ import type { Identity } from '../consumers/identity.ts'
 import type { CurrentTable } from '../config/current-table.ts'
 import type { UsageBook } from '../quotas/usage-book.ts'
 import type { Counters } from '../limits/counters.ts'
+import type { SharedCounts } from '../limits/shared-counts.ts'
 import type { WorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { Reply, StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
@@ -20,6 +21,7 @@ export type PluginParts = {
   readonly current: CurrentTable
   readonly usage: UsageBook
   readonly counters: Counters
+  readonly sharedCounts: SharedCounts
   readonly metrics: WorkerMetrics
   /** Milliseconds since 1970. */
   readonly epochMs: () => number

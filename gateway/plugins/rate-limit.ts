@@ -4,6 +4,7 @@ import { limitFields, type Told } from '../limits/limit-fields.ts'
 import { MergedLimits } from '../limits/merged-limits.ts'
 import type { CompiledLimit } from '../limits/compiled-limit.ts'
 import type { Counters } from '../limits/counters.ts'
+import type { SharedCounts } from '../limits/shared-counts.ts'
 import { errorReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import type { Check, PluginParts } from './plugin.ts'
@@ -15,9 +16,14 @@ const OVER = errorReply('OVER_RATE_LIMIT', 'too many requests')
 export function rateLimit(
   options: RateLimitOptions,
   bucket: string,
-  { counters, epochMs, metrics }: PluginParts,
+  { counters, epochMs, metrics, sharedCounts }: PluginParts,
 ): Check {
-  const place = { bucket, worker: counters.worker, seed: counters.seed }
+  const place = {
+    bucket,
+    worker: counters.worker,
+    seed: counters.seed,
+    sharedSeed: sharedCounts.seed,
+  }
   const limits = new MergedLimits(options.limits ?? [], place)
   const fields = limitFields(options.headers)
   const hash = new KeyHash()
@@ -39,10 +45,23 @@ export function rateLimit(
     context.answerLines += fields(told, told[refusing] ?? null)
     if (refusing < 0) {
       keepHolds(context, counters)
+      shareCounts(asked, counters, sharedCounts)
       return undefined
     }
     metrics.overLimit()
     return overReply(counters.waitMs, asked[refusing])
+  }
+}
+
+function shareCounts(
+  asked: readonly CompiledLimit[],
+  counters: Counters,
+  sharedCounts: SharedCounts,
+): void {
+  for (let at = 0; at < asked.length; at++) {
+    if (asked[at]?.scope !== 'cluster') continue
+    const { a, b, rule, cost, place } = counters.at(at)
+    if (place >= 0) sharedCounts.add(a, b, rule, cost)
   }
 }
 

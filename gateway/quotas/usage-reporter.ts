@@ -15,7 +15,7 @@ import type {
   UsageTotal,
 } from '../../shared/usage-protocol.ts'
 import type { ControlAccess } from '../config/control-access.ts'
-import { controlRequest } from '../config/control-request.ts'
+import { postJson } from '../config/post-json.ts'
 import type { UsageFile } from './usage-file.ts'
 
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024
@@ -185,37 +185,21 @@ export class UsageReporter {
     await this.#file.write(reports)
   }
 
-  #send(
+  async #send(
     node: { readonly origin: string; readonly agent: Agent },
     report: UsageReport,
   ): Promise<UsageAnswer> {
-    const body = Buffer.from(JSON.stringify(report))
-    const { promise, resolve, reject } = Promise.withResolvers<UsageAnswer>()
-    const request = controlRequest({
-      ...node,
-      path: this.#path,
-      token: this.#access()?.token ?? null,
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'Content-Length': body.length },
-      silenceMs: USAGE_ANSWER_MS_MAX,
-    })
-    request.on('error', reject)
-    request.on('response', (response) => {
-      const pieces: Buffer[] = []
-      let size = 0
-      response.on('data', (piece: Buffer) => {
-        size += piece.length
-        if (size <= ANSWER_BYTES_MAX) pieces.push(piece)
-        else request.destroy(new Error('the answer is too large'))
-      })
-      response.on('error', reject)
-      response.on('end', () => {
-        const text = Buffer.concat(pieces).toString()
-        if (response.statusCode === 200) resolve(JSON.parse(text) as UsageAnswer)
-        else reject(new Error(`${response.statusCode ?? 0} ${text.slice(0, 1_024)}`))
-      })
-    })
-    request.end(body)
-    return promise
+    const token = this.#access()?.token ?? null
+    const answer = await postJson(
+      { ...node, token },
+      {
+        path: this.#path,
+        body: report,
+        silenceMs: USAGE_ANSWER_MS_MAX,
+        answerBytesMax: ANSWER_BYTES_MAX,
+      },
+    )
+    if (answer === null) throw new Error('the answer is no JSON')
+    return answer as UsageAnswer // A node of this cluster says it.
   }
 }

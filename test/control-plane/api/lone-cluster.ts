@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { RaftwayError } from '../../../shared/errors.ts'
 import { canonicalJson } from '../../../shared/canonical-json.ts'
+import type { Counted } from '../../../shared/count-protocol.ts'
 import type {
   AppliedChange,
   ClusterAccess,
@@ -119,6 +120,7 @@ export class LoneNode implements ControlPlane {
   readonly #onApplied = new Set<(change: AppliedChange) => void>()
   readonly #onReset = new Set<() => void>()
   readonly #onGateways = new Set<(node: string, gateways: readonly GatewayStatus[]) => void>()
+  readonly #onCounts = new Set<(counts: readonly Counted[]) => void>()
   readonly #onGrown = new Set<(steps: readonly UsageStep[]) => void>()
   #readGateways: () => readonly string[] = () => []
   readonly #atRevision = new Set<{ readonly revision: number; readonly resolve: () => void }>()
@@ -278,6 +280,18 @@ export class LoneNode implements ControlPlane {
   }
 
   readonly gateways: GatewayTalk = {
+    publishCounts: (counts) => {
+      for (const node of this.#cluster.nodes) {
+        if (node === this) continue
+        setImmediate(() => {
+          for (const hear of node.#onCounts) hear(counts)
+        })
+      }
+    },
+    onCounts: (listener) => {
+      this.#onCounts.add(listener)
+      return () => this.#onCounts.delete(listener)
+    },
     publish: (gateways) => {
       if (this.isMute) return
       const text = JSON.stringify(gateways)

@@ -188,3 +188,14 @@ async function hammer(memory: CounterMemory, worker: number, gate: Int32Array): 
   await thread.terminate()
   return admitted
 }
+
+test('what was counted elsewhere counts here, beyond the limit too', () => {
+  const table = counters()
+  const { a, b } = keyOf('shared')
+  table.countElsewhere(rule(3), 2, { a, b }, NOW)
+  expect(ask(table, { shared: rule(3) })).toBe(-1)
+  expect(ask(table, { shared: rule(3) })).toBe(0)
+  table.countElsewhere(rule(3), 5, { a, b }, NOW)
+  expect(ask(table, { shared: rule(3) })).toBe(0)
+  expect(ask(table, { other: rule(3) })).toBe(-1)
+})

@@ -13,6 +13,7 @@ import { HeldRoutes } from '../../../gateway/held-routes.ts'
 import { httpDate } from '../../../gateway/http-date.ts'
 import { makeCounterMemory } from '../../../gateway/limits/counter-memory.ts'
 import { Counters } from '../../../gateway/limits/counters.ts'
+import { SharedCounts } from '../../../gateway/limits/shared-counts.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { ClientCount } from '../../../gateway/metrics/client-count.ts'
@@ -131,17 +132,10 @@ export async function startImpatientWorker(
   const usage = new UsageBook()
   const counters = new Counters(makeCounterMemory(limitCounters, 1, [1, 2]), 0)
   const passwords = new Passwords()
-  const access = new Access({
-    consumers,
-    secrets,
-    sealKeys,
-    passwords,
-    current,
-    counters,
-    usage,
-    metrics,
-    epochMs,
-  })
+  const sharedCounts = new SharedCounts(counters.seed)
+  const counting = { counters, sharedCounts, usage }
+  const keys = { sealKeys, passwords }
+  const access = new Access({ consumers, secrets, ...keys, current, ...counting, metrics, epochMs })
   const kept = {
     current,
     access,

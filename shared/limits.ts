@@ -1,6 +1,7 @@
 import { assert } from './assert.ts'
 
 export * from './node-limits.ts'
+export * from './token-limits.ts'
 
 // Every bound of the project that is not an option. Sizes are bytes unless the name says otherwise.
 

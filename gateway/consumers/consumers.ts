@@ -34,6 +34,7 @@ export class Consumers {
   readonly #byUsername = new Map<string, KnownLogin>()
   readonly #byHmacKey = new Map<string, HmacSecret>()
   readonly #byFingerprint = new Map<string, Identity>()
+  readonly #bySubject = new Map<string, Consumer>()
   #version = 0
 
   /** Another number whenever any Consumer changes: what was remembered of one is void then. */
@@ -69,6 +70,12 @@ export class Consumers {
   /** By the SHA-256 of a certificate, in lower-case hex. */
   byFingerprint(fingerprint: string): Identity | null {
     return this.#byFingerprint.get(fingerprint) ?? null
+  }
+
+  /** By the subject of a token, of its issuer or, failing that, of any. */
+  bySubject(issuer: string, subject: string): Consumer | null {
+    const found = this.#bySubject.get(subjectKey(issuer, subject))
+    return found ?? this.#bySubject.get(subjectKey(undefined, subject)) ?? null
   }
 
   #put(text: string): void {
@@ -116,6 +123,9 @@ export class Consumers {
       const identity = new Identity({ consumer, credential: fingerprint.slice(0, 16), key })
       this.#byFingerprint.set(fingerprint, identity)
     }
+    for (const { issuer, subject } of consumer.spec.credentials?.subjects ?? []) {
+      this.#bySubject.set(subjectKey(issuer, subject), consumer)
+    }
   }
 
   #remove(name: string): void {
@@ -139,5 +149,14 @@ export class Consumers {
       const known = this.#byFingerprint.get(fingerprint)
       if (known?.consumer === consumer) this.#byFingerprint.delete(fingerprint)
     }
+    for (const { issuer, subject } of consumer.spec.credentials?.subjects ?? []) {
+      const key = subjectKey(issuer, subject)
+      if (this.#bySubject.get(key) === consumer) this.#bySubject.delete(key)
+    }
   }
+}
+
+/** As JSON has it, so that no subject of one issuer can be one of another. */
+function subjectKey(issuer: string | undefined, subject: string): string {
+  return JSON.stringify([issuer ?? null, subject])
 }

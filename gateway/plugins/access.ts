@@ -8,8 +8,11 @@ import { botDeny } from './bot-deny.ts'
 import { cors } from './cors.ts'
 import { hmac } from './hmac.ts'
 import { ipAllow, ipDeny } from './ip-list.ts'
+import { jwt } from './jwt.ts'
 import { keyAuth } from './key-auth.ts'
 import { mtls } from './mtls.ts'
+import { oauth2Introspection } from './oauth2-introspection.ts'
+import { oidc } from './oidc.ts'
 import type { Authenticator, Check, PluginParts } from './plugin.ts'
 import { quota } from './quota.ts'
 import { rateLimit } from './rate-limit.ts'
@@ -112,5 +115,15 @@ function authenticatorsOf(set: PluginSet, parts: PluginParts): readonly Authenti
   if (set['basic-auth'] !== undefined) authenticators.push(basicAuth(set['basic-auth'], parts))
   if (set.hmac !== undefined) authenticators.push(hmac(set.hmac, parts))
   if (set.mtls !== undefined) authenticators.push(mtls(set.mtls, parts))
+  const introspection = set['oauth2-introspection']
+  if (set.jwt !== undefined) {
+    authenticators.push(jwt(set.jwt, parts, { leavesOpaque: introspection !== undefined }))
+  }
+  if (introspection !== undefined) authenticators.push(oauth2Introspection(introspection, parts))
+  if (set.oidc !== undefined) {
+    const { require, anonymous } = set.authentication ?? {}
+    const isNeeded = require !== 'none' && anonymous === undefined
+    authenticators.push(oidc(set.oidc, parts, { isNeeded }))
+  }
   return authenticators
 }

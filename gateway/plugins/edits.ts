@@ -19,9 +19,11 @@ export function fieldText(value: string): string {
 
 const PLAIN = /^[\x20-\x7e]*$/
 
-/** A query without one parameter, wherever it stands; the others as they came, in their order. */
-export function withoutParameter(query: string, name: string): string {
-  return query
+/** The target does not get a parameter of the query, wherever it stands; it gets the others as they came, in their order. */
+export function dropParameter(context: RequestContext, name: string): void {
+  const query = context.query ?? context.exchange.query
+  if (query === '') return
+  context.query = query
     .split('&')
     .filter((pair) => parameterName(pair) !== name)
     .join('&')
@@ -38,11 +40,19 @@ function parameterName(pair: string): string {
   }
 }
 
-/** A Cookie field without one cookie; empty when no other is left. */
-export function withoutCookie(header: string, name: string): string {
-  return header
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair !== '' && pair.split('=', 1)[0] !== name)
-    .join('; ')
+/** The target does not get these cookies of the client; it gets the others in their order. */
+export function dropCookies(context: RequestContext, isDropped: (name: string) => boolean): void {
+  // Somebody may have dropped others before.
+  const left = COOKIE_LINE.exec(context.added)
+  const field = left === null ? context.exchange.header('cookie') : left[1]
+  if (field === undefined || (left === null && context.dropped?.includes('cookie') === true)) return
+  const pairs = field.split(';').map((pair) => pair.trim())
+  const kept = pairs.filter((pair) => pair !== '' && !isDropped(pair.split('=', 1)[0] ?? ''))
+  if (kept.length === pairs.length) return
+  if (left === null) dropFields(context, COOKIE)
+  else context.added = context.added.replace(COOKIE_LINE, '')
+  if (kept.length > 0) context.added += `Cookie: ${kept.join('; ')}\r\n`
 }
+
+const COOKIE = ['cookie']
+const COOKIE_LINE = /^Cookie: (.*)\r\n/m

@@ -2,6 +2,7 @@ import type { AuthenticationOptions } from '../../shared/plugins/authentication.
 import type { Entitlements } from '../consumers/consumer.ts'
 import type { Identity } from '../consumers/identity.ts'
 import type { RequestContext } from '../request-context.ts'
+import { claimAt, type Claims } from './claims.ts'
 import { addField, dropFields } from './edits.ts'
 
 /** How a target is told who is asking. */
@@ -41,11 +42,7 @@ function tellOne(context: RequestContext, name: string, value: string | undefine
 }
 
 /** One claim as text: what is no text as JSON; undefined when there is none. */
-function claimText(
-  claims: Readonly<Record<string, unknown>> | null,
-  name: string,
-): string | undefined {
-  if (claims === null || !Object.hasOwn(claims, name)) return undefined
-  const value = claims[name]
+function claimText(claims: Claims | null, name: string): string | undefined {
+  const value = claims === null ? undefined : claimAt(claims, name)
   return typeof value === 'string' ? value : JSON.stringify(value)
 }

@@ -8,7 +8,7 @@ import type { Exchange } from '../exchange.ts'
 import { errorReply, type Reply } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 import { basicCredentials } from './basic-credentials.ts'
-import { dropFields, withoutCookie, withoutParameter } from './edits.ts'
+import { dropCookies, dropFields, dropParameter } from './edits.ts'
 import type { Authenticated, Authenticator, PluginParts } from './plugin.ts'
 
 const CHALLENGE = 'WWW-Authenticate: ApiKey\r\n'
@@ -99,21 +99,13 @@ function withoutBearer(value: string): string {
 function strip(context: RequestContext, { query, cookie, isBasic, fields }: Places): void {
   const { exchange } = context
   if (fields.length > 0) dropFields(context, fields)
-  if (query !== null && exchange.query !== '') {
-    context.query = withoutParameter(context.query ?? exchange.query, query)
-  }
-  const cookies = cookie === null ? undefined : exchange.header('cookie')
-  if (cookie !== null && cookies !== undefined && cookieValue(cookies, cookie) !== undefined) {
-    const left = withoutCookie(cookies, cookie)
-    dropFields(context, COOKIE)
-    if (left !== '') context.added += `Cookie: ${left}\r\n`
-  }
+  if (query !== null) dropParameter(context, query)
+  if (cookie !== null) dropCookies(context, (name) => name === cookie)
   if (isBasic && basicCredentials(exchange.header('authorization')) !== null) {
     dropFields(context, AUTHORIZATION)
   }
 }
 
-const COOKIE = ['cookie']
 const AUTHORIZATION = ['authorization']
 
 function challenged(reply: Reply): Reply {

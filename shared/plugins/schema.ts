@@ -6,8 +6,11 @@ import { botDenySchema } from './bot-deny.ts'
 import { corsSchema } from './cors.ts'
 import { hmacSchema } from './hmac.ts'
 import { ipListSchema } from './ip-list.ts'
+import { jwtSchema } from './jwt.ts'
 import { keyAuthSchema } from './key-auth.ts'
 import { mtlsSchema } from './mtls.ts'
+import { oauth2IntrospectionSchema } from './oauth2-introspection.ts'
+import { oidcSchema } from './oidc.ts'
 import type { PluginName } from './names.ts'
 import { quotaOptionsSchema } from './quota.ts'
 import { rateLimitPluginSchema } from './rate-limit.ts'
@@ -34,6 +37,9 @@ const OPTIONS = {
   roles: rolesOptionsSchema,
   acl: aclSchema,
   'size-limit': sizeLimitSchema,
+  jwt: jwtSchema,
+  'oauth2-introspection': oauth2IntrospectionSchema,
+  oidc: oidcSchema,
 } as const satisfies Record<PluginName, z.ZodType>
 
 type OrOff<T extends Readonly<Record<string, z.ZodType>>> = {

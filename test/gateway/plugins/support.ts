@@ -108,7 +108,8 @@ function answerOf(text: string): Answer {
   const end = text.indexOf('\r\n\r\n')
   const head = text.slice(0, end)
   const body = text.slice(end + 4)
-  const code = /"code":"([A-Z_]+)"/.exec(body)?.[1] ?? null
+  // As JSON, or as the page that browsers get.
+  const code = /(?:"code":"|<h1>)([A-Z_]+)/.exec(body)?.[1] ?? null
   return { status: Number(head.split(' ', 2)[1]), head, body, code }
 }
 

@@ -10,7 +10,8 @@ import { targetLine } from './sticky.ts'
 export function answerHead(
   { answerDropped, answerLines, exchange, parts }: RequestContext,
   fields: Fields,
-  { sticky, from }: { readonly sticky: StickyOptions | null; readonly from: LiveTarget | null },
+  sticky: StickyOptions | null,
+  from: LiveTarget | null,
 ): string {
   const given = rewriteResponse(fields, parts.httpDate)
   const kept = answerDropped === null ? given : without(given, answerDropped)

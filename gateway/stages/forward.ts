@@ -114,11 +114,7 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
     this.#phase = 'answering'
     this.#context.status = status
     const { sticky } = this.#compiled
-    exchange.start(
-      status,
-      answerHead(this.#context, fields, { sticky, from: this.#target }),
-      length,
-    )
+    exchange.start(status, answerHead(this.#context, fields, sticky, this.#target), length)
     this.#judge(status < 500)
     this.#settleBreaker()
   }

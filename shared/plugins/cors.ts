@@ -26,7 +26,7 @@ export const corsSchema = z
       .max(CORS_ORIGINS_MAX)
       .describe(
         'Exact (https://app.example.com), with `*` for any text but "/" (https://*.example.com), or {regex} in RE2 syntax ' +
-          'over the whole origin. "*": every origin, without credentials.',
+          'over the whole origin in lower case. "*": every origin, without credentials.',
       ),
     methods: methodsSchema.optional().describe('Omitted: GET, HEAD, POST, PUT, PATCH and DELETE.'),
     headers: headersSchema

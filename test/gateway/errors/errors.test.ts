@@ -7,6 +7,7 @@ import { compileErrors } from '../../../gateway/errors/compile-errors.ts'
 import { writeError } from '../../../gateway/errors/write-error.ts'
 import type { ApiErrors } from '../../../shared/definitions/api-errors.ts'
 import { benchOf, pluginBench, type PluginBench } from '../plugins/support.ts'
+import { connectHttp2, fetchHttp2 } from '../support/http2-client.ts'
 import { sendRaw } from '../support/raw-client.ts'
 
 async function benchWith(errors?: ApiErrors): Promise<PluginBench> {
@@ -133,6 +134,23 @@ describe('with what the Api says', () => {
       },
     })
     expect((await bench.get()).body).toBe('{"error":{"code":"API_KEY_MISSING","message":"two"}}\n')
+  })
+})
+
+test('gRPC is told in its own way, whatever path and Api say', async () => {
+  const bench = await benchWith({ statuses: { API_KEY_MISSING: 418 }, templates: { json: '{}' } })
+  const session = await connectHttp2(bench.worker.url)
+  const answer = await fetchHttp2(session, {
+    ':method': 'POST',
+    ':path': '/a.xml',
+    'content-type': 'application/grpc',
+  })
+  session.close()
+  expect(answer.headers).toMatchObject({
+    ':status': 200,
+    'content-type': 'application/grpc',
+    'grpc-status': '16',
+    'grpc-message': 'API_KEY_MISSING: no API key was given',
   })
 })
 

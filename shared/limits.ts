@@ -500,6 +500,8 @@ export const HTTP2_PATIENCE_PER_SECOND = 100
 export const HTTP2_RESET_COST = 5
 /** Calls at a time on one HTTP/2 connection to a target, if it allows as many. */
 export const HTTP2_TARGET_STREAMS_MAX = 256
+/** How long a target that chose HTTP/1.1 in a handshake is not offered HTTP/2 again. */
+export const PROTOCOL_LEARNT_MS = 600_000
 /** What was sent of a body is kept up to this size until an answer comes: a target that goes away may not have looked at it. */
 export const HTTP2_REPLAY_BYTES_MAX = 64 * KIB
 /** A longer time that a call of gRPC gives itself is no bound that a timer could hold. */

@@ -135,14 +135,14 @@ export class Forwarding implements ExchangeHandler, HedgeOwner, RouteHolder {
   }
 
   onUpgrade(fields: Fields, stream: ByteStream): void {
-    const { exchange, parts } = this.#context
+    const { exchange, parts, upgrade } = this.#context
     this.#stopWaiting()
     this.#letGo()
     this.#judge(true)
     this.#settleBreaker()
     this.#phase = 'tunnel'
     this.#context.status = 101
-    const client = exchange.switchProtocols(rewriteUpgrade(fields, parts.httpDate))
+    const client = exchange.switchProtocols(rewriteUpgrade(fields, upgrade ?? '', parts.httpDate))
     parts.tunnels.open({ client, target: stream, context: this.#context }, () => this.#finish())
   }
 

@@ -33,8 +33,11 @@ export function rewriteResponse(given: Fields, httpDate: () => string): string {
   return lines + (via === '' ? `Via: ${VIA}\r\n` : `Via: ${via}, ${VIA}\r\n`)
 }
 
-/** The field lines of a 101 for a client: as `rewriteResponse`, and the protocol that is spoken from here on. */
-export function rewriteUpgrade(given: Fields, httpDate: () => string): string {
-  const protocol = given.get('upgrade') ?? ''
+/**
+ * The field lines of a 101 for a client: as `rewriteResponse`, and the protocol that is spoken from here on: what the target
+ * names, or, as one of HTTP/2 names none, what was asked for.
+ */
+export function rewriteUpgrade(given: Fields, asked: string, httpDate: () => string): string {
+  const protocol = given.get('upgrade') ?? asked
   return `${rewriteResponse(given, httpDate)}Connection: Upgrade\r\nUpgrade: ${protocol}\r\n`
 }

@@ -1,6 +1,6 @@
 import type { CompiledTarget, CompiledUpstream } from '../../shared/routing/types.ts'
 import type { Deadlines } from '../deadlines.ts'
-import { Http2Pool } from './http2-pool.ts'
+import { EitherPool } from './either-pool.ts'
 import { TargetPool } from './target-pool.ts'
 import type {
   UpstreamCall,
@@ -64,10 +64,14 @@ export class Connections implements UpstreamConnections {
   }
 
   #makePool(key: string, target: CompiledTarget, upstream: CompiledUpstream): SharedPool {
-    const parts = { deadlines: this.#deadlines, onEmpty: () => this.#onEmpty(pool) }
+    const parts = {
+      deadlines: this.#deadlines,
+      onEmpty: () => this.#onEmpty(pool),
+      onUnreachable: () => {},
+    }
     const pool: Pool =
-      upstream.protocol === 'http2'
-        ? new Http2Pool(target, upstream, parts)
+      upstream.protocol === 'http2' || (upstream.protocol === 'auto' && target.isTls)
+        ? new EitherPool(target, upstream, parts)
         : new TargetPool(target, upstream, parts)
     const shared = { key, pool, users: 0 }
     this.#pools.set(key, shared)

@@ -10,8 +10,8 @@ export type DialOptions = {
   /** A TLS session that an earlier connection to the target left. */
   readonly session: Buffer | null
   readonly tls: TlsSource
-  /** What is spoken on it, as ALPN names it. */
-  readonly protocol: 'http/1.1' | 'h2'
+  /** What may be spoken on it, as ALPN names it, the preferred first. */
+  readonly protocols: readonly ('http/1.1' | 'h2')[]
 }
 
 /**
@@ -20,7 +20,7 @@ export type DialOptions = {
  */
 export function dial(
   target: CompiledTarget,
-  { onread, session, tls, protocol }: DialOptions,
+  { onread, session, tls, protocols }: DialOptions,
 ): Socket {
   const { host, port } = target
   const common = {
@@ -34,7 +34,7 @@ export function dial(
   if (!target.isTls) return connectTcp(common)
   const options: ConnectionOptions = {
     ...common,
-    ALPNProtocols: [protocol],
+    ALPNProtocols: [...protocols],
     ...tls.get(),
     ...(session === null ? {} : { session }),
   }

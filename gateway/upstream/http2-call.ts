@@ -7,6 +7,7 @@ import { USUAL_BOUNDS } from '../http1/head-bounds.ts'
 import { contentLength } from '../http2/content-length.ts'
 import { addLines, fieldObject } from '../http2/outgoing-fields.ts'
 import { isRefused, readFields, readTrailers, type RawFields } from '../http2/raw-fields.ts'
+import { acceptOf, isWebSocket, takeKey } from '../http2/websocket.ts'
 import type { Http2Pool } from './http2-pool.ts'
 import { isIdempotent } from './retry-policy.ts'
 import { cancelStream, type TargetSession } from './target-session.ts'
@@ -42,6 +43,8 @@ export class Http2Call implements UpstreamCall {
   #sent: Buffer[] | null = []
   #sentBytes = 0
   #isRequestWhole: boolean
+  /** Of a WebSocket handshake, to be answered in the place of the target. */
+  #key: string | null = null
   #trailers = ''
   #received: Fields | null = null
 
@@ -49,12 +52,13 @@ export class Http2Call implements UpstreamCall {
     this.#pool = pool
     this.request = request
     this.#handler = handler
-    this.#isRequestWhole = request.bodyLength === 0
+    this.#isRequestWhole = request.bodyLength === 0 && request.upgrade === null
     this.#deadline = pool.deadlines.create(this)
   }
 
   start(): void {
-    if (this.request.upgrade === null) this.#pool.dispatch(this)
+    const { upgrade } = this.request
+    if (upgrade === null || isWebSocket(upgrade)) this.#pool.dispatch(this)
     else this.onError({ code: 'UPSTREAM_PROTOCOL', detail: 'HTTP/2 has no Upgrade' })
   }
 
@@ -95,6 +99,10 @@ export class Http2Call implements UpstreamCall {
 
   /** A connection takes the call. Again after a replay, of which the handler hears nothing. */
   onTaken(session: TargetSession): void {
+    if (this.request.upgrade !== null && !session.takesWebSocket) {
+      this.onError({ code: 'UPSTREAM_PROTOCOL', detail: 'the target has no extended CONNECT' })
+      return
+    }
     const stream = session.take(this, this.#head())
     if (stream === null) return
     this.#session = session
@@ -126,9 +134,16 @@ export class Http2Call implements UpstreamCall {
   }
 
   #head(): string[] {
-    const { method, path, host, lines, bodyLength, expectsContinue } = this.request
+    const { method, path, host, lines, bodyLength, expectsContinue, upgrade } = this.request
     const scheme = this.#pool.target.isTls ? 'https' : 'http'
-    const head = [':method', method, ':scheme', scheme, ':authority', host, ':path', path]
+    const place = [':scheme', scheme, ':authority', host, ':path', path]
+    if (upgrade !== null) {
+      const head = [':method', 'CONNECT', ':protocol', 'websocket', ...place]
+      addLines(head, lines)
+      this.#key = takeKey(head)
+      return head
+    }
+    const head = [':method', method, ...place]
     addLines(head, lines)
     if (bodyLength !== null && bodyLength > 0) head.push('content-length', String(bodyLength))
     if (expectsContinue) head.push('expect', '100-continue')
@@ -172,6 +187,7 @@ export class Http2Call implements UpstreamCall {
     if (isRefused(fields)) this.#refuse(fields.message)
     else if (length === null) this.#refuse('Content-Length is no number')
     else if (answer.status < 200 || answer.status > 599) this.#refuse('there is no such status')
+    else if (this.request.upgrade !== null && answer.status < 300) this.#upgrade(stream, answer.raw)
     else {
       this.#phase = 'started'
       this.#sent = null
@@ -186,6 +202,19 @@ export class Http2Call implements UpstreamCall {
       if (isWhole) this.#finish(stream)
       else this.#receive(stream)
     }
+  }
+
+  /** RFC 8441 5: a success stands for the 101 of HTTP/1.1, with the answer to the key that was not sent. */
+  #upgrade(stream: ClientHttp2Stream, raw: RawFields): void {
+    const list = raw.filter((_, i) => raw[i - (i % 2)] !== 'sec-websocket-accept')
+    if (this.#key !== null) list.push('sec-websocket-accept', acceptOf(this.#key))
+    const fields = readFields(list, USUAL_BOUNDS)
+    if (isRefused(fields)) {
+      this.#refuse(fields.message)
+      return
+    }
+    this.#become('over')
+    this.#handler.onUpgrade(fields, stream)
   }
 
   #receive(stream: ClientHttp2Stream): void {
@@ -241,6 +270,7 @@ export class Http2Call implements UpstreamCall {
       session.isGone &&
       session.isUsed &&
       this.request.bodyLength === 0 &&
+      this.request.upgrade === null &&
       isIdempotent(this.request.method)
     const mayReplay = this.#phase === 'ready' && this.#sent !== null && (isUnseen || isStale)
     this.#stream = null

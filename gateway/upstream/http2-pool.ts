@@ -22,6 +22,8 @@ export class Http2Pool {
   readonly connectMs: number
   readonly keepAliveMs: number
   readonly tls: TlsSource
+  /** The target chose HTTP/1.1 in a handshake; null: it is not offered that. */
+  readonly onHttp1: (() => void) | null
   /** Left by the last TLS handshake, for the next one. */
   session: Buffer | null = null
   readonly #connectionsMax: number
@@ -37,7 +39,11 @@ export class Http2Pool {
   constructor(
     target: CompiledTarget,
     upstream: CompiledUpstream,
-    parts: { readonly deadlines: Deadlines; readonly onEmpty: () => void },
+    parts: {
+      readonly deadlines: Deadlines
+      readonly onEmpty: () => void
+      readonly onHttp1: (() => void) | null
+    },
   ) {
     this.target = target
     this.deadlines = parts.deadlines
@@ -50,6 +56,7 @@ export class Http2Pool {
       connectMs: this.connectMs,
       onLate: () => this.#checkEmpty(),
     })
+    this.onHttp1 = parts.onHttp1
     this.tls = new TlsSource(upstream.tls, target.serverName, () => this.deadlines.now())
   }
 

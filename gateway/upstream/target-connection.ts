@@ -52,7 +52,7 @@ export class TargetConnection {
         ? { buffer: READ_BUFFER, callback: (size: number) => this.#onBytes(READ_BUFFER, size) }
         : null
     const { session, tls } = pool
-    const socket = dial(pool.target, { onread, session, tls, protocol: 'http/1.1' })
+    const socket = dial(pool.target, { onread, session, tls, protocols: ['http/1.1'] })
     this.#socket = socket
     this.#outgoing = new Outgoing(socket, () => {})
     this.#deadline = pool.deadlines.create(this)

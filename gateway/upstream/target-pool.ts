@@ -26,6 +26,7 @@ export class TargetPool {
   session: Buffer | null = null
   readonly #connectionsMax: number
   readonly #onEmpty: () => void
+  readonly #onUnreachable: () => void
   /** Unused connections, the freshest last. */
   readonly #idle: TargetConnection[] = []
   /** Every connection but those for a change of protocol, which are not shared. */
@@ -39,7 +40,12 @@ export class TargetPool {
   constructor(
     target: CompiledTarget,
     upstream: CompiledUpstream,
-    parts: { readonly deadlines: Deadlines; readonly onEmpty: () => void },
+    parts: {
+      readonly deadlines: Deadlines
+      readonly onEmpty: () => void
+      /** No connection came to stand. */
+      readonly onUnreachable: () => void
+    },
   ) {
     this.target = target
     this.deadlines = parts.deadlines
@@ -53,6 +59,7 @@ export class TargetPool {
       connectMs: this.connectMs,
       onLate: () => this.#checkEmpty(),
     })
+    this.#onUnreachable = parts.onUnreachable
   }
 
   call(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
@@ -62,7 +69,7 @@ export class TargetPool {
   /** Sends a call on a connection that is free, or lets it wait for one. */
   dispatch(call: Http1Call): void {
     if (call.request.needsHttp2) {
-      call.onError({ code: 'UPSTREAM_PROTOCOL', detail: 'the upstream has `protocol: http1`' })
+      call.onError({ code: 'UPSTREAM_PROTOCOL', detail: 'the target is spoken to over HTTP/1.1' })
       return
     }
     if (call.request.upgrade !== null) {
@@ -111,6 +118,7 @@ export class TargetPool {
 
   /** No connection came to stand: one call hears of it, the others go on trying. */
   onConnectFailed(failure: UpstreamFailure, forUpgrade: Http1Call | null): void {
+    this.#onUnreachable()
     if (forUpgrade !== null) {
       if (!forUpgrade.isOver) forUpgrade.onError(failure)
       return

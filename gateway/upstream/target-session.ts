@@ -41,6 +41,7 @@ export class TargetSession {
   #streams = 0
   #carried = 0
   #streamsMax = 0
+  #takesWebSocket = false
   /** Streams above it were never looked at by the target, as it says itself. */
   #lastStream = Number.POSITIVE_INFINITY
   /** Whether the target is still there was asked, and not answered yet. */
@@ -50,8 +51,9 @@ export class TargetSession {
   /** Throws like `dial`. */
   constructor(pool: Http2Pool) {
     this.#pool = pool
-    const { session, tls } = pool
-    const socket = dial(pool.target, { onread: null, session, tls, protocol: 'h2' })
+    const { session, tls, onHttp1 } = pool
+    const protocols = onHttp1 === null ? (['h2'] as const) : (['h2', 'http/1.1'] as const)
+    const socket = dial(pool.target, { onread: null, session, tls, protocols })
     this.#deadline = pool.deadlines.create(this)
     this.#deadline.set(pool.connectMs)
     this.#socket = socket
@@ -68,6 +70,11 @@ export class TargetSession {
   /** Whether it can carry another call. */
   get hasRoom(): boolean {
     return this.#step === 'ready' && !this.isGone && this.#streams < this.#streamsMax
+  }
+
+  /** Whether the target takes WebSocket on a stream (RFC 8441 3). */
+  get takesWebSocket(): boolean {
+    return this.#takesWebSocket
   }
 
   /** Whether it has carried calls before those that are under way. */
@@ -87,11 +94,11 @@ export class TargetSession {
   /** Begins the stream of a call, which takes it from there. */
   take(call: Http2Call, head: readonly string[]): ClientHttp2Stream | null {
     if (this.#session === null) return null
-    const { bodyLength } = call.request
+    const { bodyLength, upgrade } = call.request
     this.#streams += 1
     this.#deadline.clear()
     const stream = this.#session.request(head, {
-      endStream: bodyLength === 0,
+      endStream: bodyLength === 0 && upgrade === null,
       waitForTrailers: bodyLength === null,
     })
     stream.on('close', () => this.#onStreamClosed())
@@ -143,6 +150,7 @@ export class TargetSession {
     if (this.#step !== 'connecting') return
     const { isTls } = this.#pool.target
     if (isTls && 'alpnProtocol' in socket && socket.alpnProtocol !== 'h2') {
+      this.#pool.onHttp1?.()
       this.#fail('UPSTREAM_PROTOCOL', 'the target did not agree to speak HTTP/2')
       socket.destroy()
       return
@@ -150,9 +158,10 @@ export class TargetSession {
     const authority = isTls ? 'https://target' : 'http://target'
     const session = connect(authority, { ...SESSION, createConnection: () => socket })
     this.#session = session
-    session.on('remoteSettings', ({ maxConcurrentStreams }) =>
-      this.#onSettings(maxConcurrentStreams),
-    )
+    session.on('remoteSettings', ({ maxConcurrentStreams, enableConnectProtocol }) => {
+      this.#takesWebSocket = enableConnectProtocol === true
+      this.#onSettings(maxConcurrentStreams)
+    })
     session.on('goaway', (_code, lastStream) => {
       this.#lastStream = lastStream
       this.release()

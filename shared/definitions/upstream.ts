@@ -103,10 +103,10 @@ export const upstreamSpecSchema = z
         'Keeps a client with the target that it met first, as long as that takes requests.',
       ),
     protocol: z
-      .enum(['http1', 'http2'])
+      .enum(['http1', 'http2', 'auto'])
       .optional()
       .describe(
-        'What is spoken with targets. http2: by ALPN with https, by prior knowledge with http; gRPC needs it. Default http1.',
+        'What is spoken with targets. http2: by ALPN with https, by prior knowledge with http; gRPC needs it. auto: with https what a target chooses by ALPN, else HTTP/1.1. Default http1.',
       ),
     timeouts: timeoutsSchema.optional(),
     retries: retriesSchema.optional(),

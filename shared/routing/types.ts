@@ -36,7 +36,7 @@ export type CompiledUpstream = {
   /** Null: the targets are those that are written down. */
   readonly discovery: DiscoveryOptions | null
   /** What is spoken with targets. */
-  readonly protocol: 'http1' | 'http2'
+  readonly protocol: 'http1' | 'http2' | 'auto'
   readonly connectMs: number
   readonly firstByteMs: number
   readonly idleMs: number

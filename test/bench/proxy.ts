@@ -6,9 +6,10 @@
 //
 // BENCH_ROUNDS, BENCH_ROUND_MS (whole seconds), BENCH_ONLY (how scenes begin) and BENCH_SERVERS (how servers begin; ours is
 // always there) make it shorter; several beginnings stand with a | between them.
+import { programOf } from '../gateway/support/programs.ts'
 import { TestAuthority } from '../gateway/support/test-authority.ts'
 import { percentile, printFigure } from './figures.ts'
-import { programOf, type BenchServer } from './proxy/bench-server.ts'
+import type { BenchServer } from './proxy/bench-server.ts'
 import { apply, type Answered, type Pace } from './proxy/loads.ts'
 import { PEERS, startPeer, startTarget, type Peer, type Site } from './proxy/peers.ts'
 import { SCENES, type Scene } from './proxy/scenes.ts'

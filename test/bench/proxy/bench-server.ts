@@ -1,7 +1,6 @@
 // A server under load: one process on one core, and what it has used of the processor.
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,12 +16,6 @@ export type Place = {
   readonly port: number
   /** For TLS, where the server speaks it. */
   readonly tlsPort: number
-}
-
-/** Path of a Debian program, or null where it is not installed. */
-export function programOf(name: string): string | null {
-  const places = ['/usr/sbin', '/usr/bin', '/usr/local/bin']
-  return places.map((dir) => join(dir, name)).find(existsSync) ?? null
 }
 
 /** One process, with what it has used of the processor. */

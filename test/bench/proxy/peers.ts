@@ -1,7 +1,8 @@
 // The servers of the proxy bench: each one process on the first core, all in front of the same nginx on the second.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { programOf, BenchServer, type Place } from './bench-server.ts'
+import { programOf } from '../../gateway/support/programs.ts'
+import { BenchServer, type Place } from './bench-server.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

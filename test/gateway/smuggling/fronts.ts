@@ -1,20 +1,16 @@
 // Servers of others behind a gateway: nginx and haproxy, each passing everything on to one target.
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from '../../control-plane/tls/free-ports.ts'
+import type { Pair } from '../support/test-authority.ts'
 import { until } from '../support/until.ts'
 
 /** A program in between: where it listens, and how it ends. */
 export type Front = { readonly url: string; close(): Promise<void> }
-
-/** Path of a Debian program, or null where it is not installed. */
-export function programOf(name: string): string | null {
-  return ['/usr/sbin', '/usr/bin'].map((dir) => join(dir, name)).find(existsSync) ?? null
-}
 
 export async function startNginx(program: string, targetPort: number): Promise<Front> {
   return startFront(program, (port, dir) => ({
@@ -57,6 +53,38 @@ backend b
   server canary 127.0.0.1:${targetPort}
 `,
   }))
+}
+
+/** Serves by itself, behind TLS, and says what it was asked over and by which name. */
+export async function startSecureNginx(
+  program: string,
+  pair: Pair,
+  hasHttp2: boolean,
+): Promise<Front> {
+  const front = await startFront(program, (port, dir) => {
+    writeFileSync(join(dir, 'cert.pem'), pair.certificate)
+    writeFileSync(join(dir, 'key.pem'), pair.key)
+    writeFileSync(join(dir, 'large'), Buffer.alloc(1_000_000, 'x'))
+    return {
+      file: 'nginx.conf',
+      args: ['-p', dir, '-c', join(dir, 'nginx.conf'), '-e', join(dir, 'error.log')],
+      text: `
+daemon off; master_process off; pid ${dir}/pid; error_log ${dir}/error.log;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+  server {
+    listen 127.0.0.1:${port} ssl ${hasHttp2 ? 'http2' : ''};
+    ssl_certificate cert.pem; ssl_certificate_key key.pem;
+    location / { return 200 "$server_protocol $ssl_server_name"; }
+    location /large { root ${dir}; }
+  }
+}
+`,
+    }
+  })
+  return { ...front, url: front.url.replace('http:', 'https:') }
 }
 
 async function startFront(

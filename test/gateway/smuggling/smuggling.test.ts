@@ -6,9 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { api, targets } from '../support/definitions.ts'
 import { startImpatientWorker, type OneWorker } from '../support/one-worker.ts'
+import { programOf } from '../support/programs.ts'
 import { openRaw, readToEnd } from '../support/raw-client.ts'
 import { CORPUS } from './corpus.ts'
-import { programOf, startHaproxy, startNginx, type Front } from './fronts.ts'
+import { startHaproxy, startNginx, type Front } from './fronts.ts'
 
 const closing: (() => Promise<void>)[] = []
 

@@ -229,7 +229,7 @@ test('a target that says its Date is left with it', () => {
 
 test('the answer that changes the protocol names it', () => {
   const fields = fieldsOf(['Upgrade', 'websocket', 'Connection', 'Upgrade', 'X', '1'])
-  expect(listOf(rewriteUpgrade(fields, httpDate))).toEqual([
+  expect(listOf(rewriteUpgrade(fields, 'echo', httpDate))).toEqual([
     'X',
     '1',
     'Date',
@@ -241,4 +241,9 @@ test('the answer that changes the protocol names it', () => {
     'Upgrade',
     'websocket',
   ])
+})
+
+test('an answer that names no protocol is for the one that was asked for', () => {
+  const lines = rewriteUpgrade(fieldsOf(['X', '1']), 'websocket', httpDate)
+  expect(lines.endsWith('Connection: Upgrade\r\nUpgrade: websocket\r\n')).toBe(true)
 })

@@ -1,9 +1,10 @@
-import { randomBytes, randomInt } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { SealKeys } from '../shared/definitions/seal.ts'
 import { RaftwayError } from '../shared/errors.ts'
 import {
   DRAIN_QUIET_MS_MAX,
   DRAIN_QUIET_SHARE,
+  TICKET_KEY_MS,
   WORKER_RESTART_MS_MAX,
   WORKER_RESTART_MS_MIN,
 } from '../shared/limits.ts'
@@ -21,12 +22,11 @@ import type { UsageReporter } from './quotas/usage-reporter.ts'
 import type { RecordFile } from './record-file.ts'
 import type { RecordSettings } from './records/settings.ts'
 import { canSharePorts, checkPortIsFree } from './shared-port.ts'
+import { TicketKeyMaker } from './tls/ticket-keys.ts'
 import { mergeReports, type UpstreamReport } from './upstream/report.ts'
 import type { TraceSettings } from './tracing/settings.ts'
 import { WorkerLink, type LinkHandler, type WorkerDetails } from './worker-link.ts'
-import type { Addresses, Applied, Ports, WorkerStart } from './worker-protocol.ts'
-
-const TICKET_KEY_BYTES = 48
+import type { Addresses, Applied, Ports } from './worker-protocol.ts'
 
 export type PoolParts = {
   readonly workers: number
@@ -69,8 +69,8 @@ export class WorkerPool implements LinkHandler {
   readonly #timers = new Set<NodeJS.Timeout>()
   /** 0 until the first worker has found one. */
   #ports: Ports = { http: 0, https: null }
-  /** The same tickets are good in every worker, as long as the process lives. */
-  readonly #tls: WorkerStart['tls']
+  /** The same tickets are good in every worker. Null: no https port. */
+  readonly #ticketKeys: TicketKeyMaker | null
   #isShared = true
   #isStopping = false
   #restarts = 0
@@ -87,8 +87,7 @@ export class WorkerPool implements LinkHandler {
   constructor(parts: PoolParts) {
     this.#parts = parts
     this.#workers = parts.workers
-    const hasTls = parts.addresses.https !== null
-    this.#tls = hasTls ? { ticketKeys: randomBytes(TICKET_KEY_BYTES) } : null
+    this.#ticketKeys = parts.addresses.https === null ? null : new TicketKeyMaker(TICKET_KEY_MS)
     this.metrics = makeMetrics(parts.workers, parts.metricsLevel)
     this.#counters = makeCounterMemory(parts.limitCounters, parts.workers, [
       randomInt(2 ** 32),
@@ -164,6 +163,7 @@ export class WorkerPool implements LinkHandler {
   /** Stops accepting, lets requests finish for at most `drainMs`, and ends the threads. */
   async stop(drainMs: number): Promise<void> {
     this.#isStopping = true
+    this.#ticketKeys?.stop()
     for (const timer of this.#timers) clearTimeout(timer)
     this.#whenListening?.reject(new RaftwayError('STOPPING', 'the gateway was stopped'))
     this.#whenListening = null
@@ -268,6 +268,7 @@ export class WorkerPool implements LinkHandler {
   }
 
   #spawn(index: number): WorkerLink {
+    const ticketKeys = this.#ticketKeys?.memory ?? null
     const link = new WorkerLink(
       {
         index,
@@ -278,7 +279,7 @@ export class WorkerPool implements LinkHandler {
         network: this.#parts.network,
         clients: this.#parts.clients,
         sealKeys: this.#parts.sealKeys,
-        tls: this.#tls,
+        tls: ticketKeys === null ? null : { ticketKeys },
         ownPorts: this.#parts.ownPorts,
         drainMs: this.#parts.drainMs,
         routeDrainMs: this.#parts.routeDrainMs,

@@ -10,6 +10,7 @@ import type { NetworkSettings } from './network-options.ts'
 import type { Address } from './options.ts'
 import type { RecordSettings } from './records/settings.ts'
 import type { TraceSettings } from './tracing/settings.ts'
+import type { TicketMemory } from './tls/ticket-keys.ts'
 import type { UpstreamReport } from './upstream/report.ts'
 
 /** What a worker is started with. */
@@ -28,7 +29,7 @@ export type WorkerStart = {
   /** What opens the secrets of definitions. */
   readonly sealKeys: SealKeys
   /** Null: no https port. */
-  readonly tls: { readonly ticketKeys: Uint8Array } | null
+  readonly tls: { readonly ticketKeys: TicketMemory } | null
   /** Ports that are not for Streams. */
   readonly ownPorts: readonly number[]
   /** How long what is under way has when it is to end. */

@@ -347,6 +347,8 @@ export const SPANS_PER_EXPORT_MAX = 512
 /** Spans wait for others this long, and for a collector's answer so long at most. */
 export const TRACE_EXPORT_MS = 1_000
 export const TRACE_EXPORT_MS_MAX = 5_000
+/** A new key makes the tickets of TLS sessions so often; those of the key before are good as long again. */
+export const TICKET_KEY_MS = 12 * 3_600_000
 /** The first message of a TLS client; keys that resist quantum computers take 2 KiB of it. */
 export const CLIENT_HELLO_BYTES_MAX = 16 * KIB
 export const TLS_HANDSHAKE_MS_MAX = 10_000

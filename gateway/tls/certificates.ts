@@ -7,13 +7,17 @@ import { TLS_HANDSHAKE_MS_MAX } from '../../shared/limits.ts'
 import type { Quarantined } from '../../shared/routing/types.ts'
 import { nameOfText, type DefinitionName } from '../config/definition-text.ts'
 import { openedText } from '../secrets/open.ts'
+import type { TicketKeys } from './ticket-keys.ts'
 
 /** A Certificate in use. Replaced as a whole; connections that it was shown on stay as they are. */
 export type ShownCertificate = {
   readonly name: string
   readonly mode: 'none' | 'ask' | 'require'
-  /** Does the handshakes of connections that are given to it. Made when it is first needed. */
-  readonly server: () => Server
+  /**
+   * Does the handshakes of connections that are given to it. Made when it is first needed, for each key of tickets: a client
+   * that comes back with a ticket, which begins with these bytes, needs the one that made it.
+   */
+  readonly serverFor: (ticket: Uint8Array | null) => Server
 }
 
 type Entry = ShownCertificate & {
@@ -28,7 +32,7 @@ type Entry = ShownCertificate & {
  */
 export class Certificates {
   readonly #keys: SealKeys
-  readonly #ticketKeys: Buffer
+  readonly #ticketKeys: TicketKeys
   readonly #onSecure: (socket: TLSSocket) => void
   readonly #entries = new Map<string, Entry>()
   readonly #unusable = new Map<string, Quarantined>()
@@ -37,13 +41,13 @@ export class Certificates {
 
   constructor(parts: {
     readonly keys: SealKeys
-    /** 48 bytes, the same in every worker: a client comes back to any of them. */
-    readonly ticketKeys: Uint8Array
+    /** The same in every worker: a client comes back to any of them. */
+    readonly ticketKeys: TicketKeys
     /** A handshake is over. */
     readonly onSecure: (socket: TLSSocket) => void
   }) {
     this.#keys = parts.keys
-    this.#ticketKeys = Buffer.from(parts.ticketKeys)
+    this.#ticketKeys = parts.ticketKeys
     this.#onSecure = parts.onSecure
   }
 
@@ -101,18 +105,31 @@ export class Certificates {
     if (!leaf.checkPrivateKey(createPrivateKey(key))) {
       throw new Error('the key does not belong to the certificate')
     }
-    let server: Server | null = null
+    const servers = new Map<Buffer, Server>()
+    const serverFor = (ticket: Uint8Array | null): Server => {
+      const ticketKey = this.#ticketKeys.keyFor(ticket)
+      const made = servers.get(ticketKey)
+      if (made !== undefined) return made
+      for (const old of servers.keys()) if (!this.#ticketKeys.isKnown(old)) servers.delete(old)
+      const server = this.#makeServer(name, spec, { key, ticketKey })
+      servers.set(ticketKey, server)
+      return server
+    }
     return {
       name,
       hosts: (spec.hosts ?? namesIn(leaf)).map((host) => host.toLowerCase()),
       isDefault: spec.default ?? false,
       validToMs: leaf.validToDate.getTime(),
       mode: spec.clients?.mode ?? 'none',
-      server: () => (server ??= this.#makeServer(name, spec, key)),
+      serverFor,
     }
   }
 
-  #makeServer(name: string, spec: CertificateSpec, key: string): Server {
+  #makeServer(
+    name: string,
+    spec: CertificateSpec,
+    { key, ticketKey }: { readonly key: string; readonly ticketKey: Buffer },
+  ): Server {
     const { clients, ocsp } = spec
     const server = createServer(
       {
@@ -123,7 +140,7 @@ export class Certificates {
         // A client may close its side and still wait for its answer.
         allowHalfOpen: true,
         handshakeTimeout: TLS_HANDSHAKE_MS_MAX,
-        ticketKeys: this.#ticketKeys,
+        ticketKeys: ticketKey,
         // A session is good for the clients that it was made with.
         sessionIdContext: createHash('sha256')
           .update(`${name}\0${clients?.mode ?? ''}\0${clients?.authorities ?? ''}`)

@@ -11,8 +11,13 @@ export type HelloRead =
   /** Not TLS, from its first bytes on. */
   | { readonly type: 'other' }
   | { readonly type: 'malformed'; readonly reason: string }
-  /** Lower case, without a dot at the end; null when the client names nobody. */
-  | { readonly type: 'hello'; readonly serverName: string | null }
+  | {
+      readonly type: 'hello'
+      /** Lower case, without a dot at the end; null when the client names nobody. */
+      readonly serverName: string | null
+      /** Of an earlier session, which the client would go on with; null when it has none. */
+      readonly ticket: Uint8Array | null
+    }
 
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
@@ -21,10 +26,12 @@ const MESSAGE_HEAD_BYTES = 4
 /** Longest record without protection (RFC 8446 5.1). */
 const RECORD_BYTES_MAX = 16_384
 const SERVER_NAME = 0
+const SESSION_TICKET = 35
+const PRE_SHARED_KEY = 41
 const HOST_NAME = 0
 
 /**
- * Reads the server name (RFC 6066 3) off all bytes that have come so far. Nothing is decrypted, and nothing else of the
+ * Reads the server name (RFC 6066 3) and the first ticket (RFC 5077 3.2, RFC 8446 4.2.11) off all bytes that have come so far. Nothing is decrypted, and nothing else of the
  * message is judged: that is the target's business. The message may lie in several records. Looks only at heads of records
  * until everything is there, so that to ask again with more bytes costs nothing.
  */
@@ -32,11 +39,11 @@ export function readClientHello(bytes: Uint8Array): HelloRead {
   const gathered = gather(bytes)
   if ('type' in gathered) return gathered
   const cursor = new Cursor(gathered.message)
-  const serverName = serverNameIn(cursor)
+  const { serverName, ticket } = extensionsIn(cursor)
   if (cursor.isBroken) return malformed('a length that does not fit')
   return serverName === REFUSED
     ? malformed('a server name that is none')
-    : { type: 'hello', serverName }
+    : { type: 'hello', serverName, ticket }
 }
 
 /** No server name looks so. */
@@ -108,28 +115,44 @@ function joined(fragments: readonly Uint8Array[], length: number): Uint8Array {
   return whole
 }
 
-/** Null: none is named. REFUSED: what is named is no host. Leaves the cursor broken when lengths do not fit. */
-function serverNameIn(message: Cursor): string | null {
+type Extensions = { readonly serverName: string | null; readonly ticket: Uint8Array | null }
+
+/** Name null: none is named. REFUSED: what is named is no host. Leaves the cursor broken when lengths do not fit. */
+function extensionsIn(message: Cursor): Extensions {
   // Version and random, session, cipher suites, compression methods (RFC 8446 4.1.2).
   message.skip(MESSAGE_HEAD_BYTES + 2 + 32)
   message.skip(message.number(1))
   message.skip(message.number(2))
   message.skip(message.number(1))
   // A client may leave extensions out altogether.
-  if (message.isAtEnd) return null
+  if (message.isAtEnd) return { serverName: null, ticket: null }
   const extensions = message.part(message.number(2))
   if (!message.isAtEnd) message.isBroken = true
   let serverName: string | null = null
+  let ticket: Uint8Array | null = null
   while (!extensions.isAtEnd && !extensions.isBroken) {
     const type = extensions.number(2)
     const extension = extensions.part(extensions.number(2))
+    if (type === SESSION_TICKET) ticket ??= bytesOf(extension)
+    else if (type === PRE_SHARED_KEY) ticket ??= firstIdentityIn(extension)
     if (type !== SERVER_NAME) continue
-    if (serverName !== null) return REFUSED
+    if (serverName !== null) return { serverName: REFUSED, ticket }
     serverName = nameIn(extension)
     if (extension.isBroken) message.isBroken = true
   }
   if (extensions.isBroken) message.isBroken = true
-  return serverName
+  return { serverName, ticket }
+}
+
+/** Null where there is nothing, or no such thing: whoever does the handshake judges that. */
+function firstIdentityIn(extension: Cursor): Uint8Array | null {
+  const identities = extension.part(extension.number(2))
+  return bytesOf(identities.part(identities.number(2)))
+}
+
+function bytesOf(cursor: Cursor): Uint8Array | null {
+  const bytes = cursor.rest()
+  return bytes.length === 0 ? null : bytes
 }
 
 /** One name of the one type that there is; others are not known to anybody. */

@@ -5,6 +5,7 @@ import { TLS_HANDSHAKE_MS_MAX } from '../../shared/limits.ts'
 import type { TlsFacts } from '../exchange.ts'
 import { Certificates, type ShownCertificate } from './certificates.ts'
 import { readClientHello } from './client-hello.ts'
+import { TicketKeys, type TicketMemory } from './ticket-keys.ts'
 
 /** Who hears of a connection that speaks TLS now. */
 type OnSecure = (socket: TLSSocket, facts: TlsFacts) => void
@@ -35,11 +36,11 @@ export class TlsAcceptor {
   readonly #counts: HandshakeCounts
   readonly #waiting = new Map<string, Waiting>()
 
-  constructor(keys: SealKeys, ticketKeys: Uint8Array, counts: HandshakeCounts) {
+  constructor(keys: SealKeys, ticketKeys: TicketMemory, counts: HandshakeCounts) {
     this.#counts = counts
     this.certificates = new Certificates({
       keys,
-      ticketKeys,
+      ticketKeys: new TicketKeys(ticketKeys),
       onSecure: (socket) => this.#onSecure(socket),
     })
   }
@@ -82,14 +83,14 @@ export class TlsAcceptor {
         serverName: hello.serverName,
         onSecure,
       })
-      this.#handshake(socket, found.server)
+      this.#handshake(socket, found, hello.ticket)
     }
     socket.on('data', onData)
   }
 
-  #handshake(socket: Socket, server: ShownCertificate['server']): void {
+  #handshake(socket: Socket, shown: ShownCertificate, ticket: Uint8Array | null): void {
     try {
-      server().emit('connection', socket)
+      shown.serverFor(ticket).emit('connection', socket)
     } catch {
       // OpenSSL does not take the certificate, such as one with a key that is too short.
       socket.destroy()

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { SealKeys } from '../../../shared/definitions/seal.ts'
 import { Random } from '../../../shared/random.ts'
 import type { DefinitionInput, Kind } from '../../../shared/definitions/kinds.ts'
@@ -15,6 +14,7 @@ import { makeCounterMemory } from '../../../gateway/limits/counter-memory.ts'
 import { Counters } from '../../../gateway/limits/counters.ts'
 import { SharedCounts } from '../../../gateway/limits/shared-counts.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
+import { TICKET_KEY_MS } from '../../../shared/limits.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
 import { ClientCount } from '../../../gateway/metrics/client-count.ts'
 import { WorkerMetrics } from '../../../gateway/metrics/worker-metrics.ts'
@@ -26,6 +26,7 @@ import { RecordBatch } from '../../../gateway/records/record-batch.ts'
 import type { RecordSettings } from '../../../gateway/records/settings.ts'
 import type { TraceSettings } from '../../../gateway/tracing/settings.ts'
 import { Tracer } from '../../../gateway/tracing/tracer.ts'
+import { TicketKeyMaker, type TicketMemory } from '../../../gateway/tls/ticket-keys.ts'
 import { TlsAcceptor } from '../../../gateway/tls/tls-acceptor.ts'
 import { Tunnels } from '../../../gateway/tunnels.ts'
 import { RequestIds } from '../../../gateway/request-id.ts'
@@ -69,7 +70,7 @@ export async function startImpatientWorker(
     readonly records?: RecordSettings
     readonly traces?: TraceSettings
     /** An https port beside the other one. */
-    readonly https?: Readonly<Record<string, never>>
+    readonly https?: { readonly ticketKeys?: TicketMemory }
     readonly sealKeys?: SealKeys
     /** Clock of plugins, in milliseconds since 1970. */
     readonly epochMs?: () => number
@@ -125,7 +126,8 @@ export async function startImpatientWorker(
   }
   const heldRoutes = new HeldRoutes(current, { deadlines, drainMs: routeDrainMs })
   const tunnels = new Tunnels(deadlines, heldRoutes)
-  const tls = secure === undefined ? null : new TlsAcceptor(sealKeys, randomBytes(48), metrics)
+  const ticketKeys = secure?.ticketKeys ?? new TicketKeyMaker(TICKET_KEY_MS).memory
+  const tls = secure === undefined ? null : new TlsAcceptor(sealKeys, ticketKeys, metrics)
   const tracer = traces === undefined ? null : new Tracer(traces, metrics)
   const consumers = new Consumers()
   const secrets = new Secrets(sealKeys)

@@ -26,11 +26,19 @@ async function helloOf(servername: string): Promise<Buffer> {
 
 test('the host is read, in any pieces', async () => {
   const hello = await helloOf('Api.Example.com')
-  expect(readClientHello(hello)).toEqual({ type: 'hello', serverName: 'api.example.com' })
+  expect(readClientHello(hello)).toEqual({
+    type: 'hello',
+    serverName: 'api.example.com',
+    ticket: null,
+  })
   for (let size = 0; size < hello.length; size++) {
     expect(readClientHello(hello.subarray(0, size))).toMatchObject({ type: 'more' })
   }
-  expect(readClientHello(await helloOf(''))).toEqual({ type: 'hello', serverName: null })
+  expect(readClientHello(await helloOf(''))).toEqual({
+    type: 'hello',
+    serverName: null,
+    ticket: null,
+  })
 })
 
 test('a message may be spread over records', async () => {
@@ -42,7 +50,11 @@ test('a message may be spread over records', async () => {
     records.push(Buffer.from([22, 3, 1, 0, part.length]), part)
   }
   const spread = Buffer.concat(records)
-  expect(readClientHello(spread)).toEqual({ type: 'hello', serverName: 'api.example.com' })
+  expect(readClientHello(spread)).toEqual({
+    type: 'hello',
+    serverName: 'api.example.com',
+    ticket: null,
+  })
   expect(readClientHello(spread.subarray(0, -1))).toMatchObject({ type: 'more' })
 })
 

@@ -58,19 +58,39 @@ describe('a ClientHello', () => {
     ['_x-1.a.example', '_x-1.a.example'],
   ])('that asks for %j asks for %j', (name, serverName) => {
     const bytes = records(hello(...OTHERS, named(name), ...OTHERS))
-    expect(readClientHello(bytes)).toEqual({ type: 'hello', serverName })
+    expect(readClientHello(bytes)).toEqual({ type: 'hello', serverName, ticket: null })
   })
 
   test('that asks for nobody is one, with extensions or without', () => {
-    const nobody = { type: 'hello', serverName: null }
+    const nobody = { type: 'hello', serverName: null, ticket: null }
     expect(readClientHello(records(hello(...OTHERS)))).toEqual(nobody)
     expect(readClientHello(records(hello()))).toEqual(nobody)
     expect(readClientHello(records(message(Buffer.alloc(0))))).toEqual(nobody)
   })
 
+  test('brings the ticket of an earlier session, as TLS 1.2 and 1.3 have it', () => {
+    const ticket = Buffer.alloc(100, 5)
+    const identity = Buffer.concat([sized(2, ticket), Buffer.alloc(4)])
+    const shared = extension(41, Buffer.concat([sized(2, identity, identity), sized(2)]))
+    for (const brought of [extension(35, ticket), shared]) {
+      const read = readClientHello(records(hello(...OTHERS, named('a.example'), brought)))
+      expect(read).toMatchObject({ type: 'hello', serverName: 'a.example' })
+      expect(read.type === 'hello' && Buffer.from(read.ticket ?? []).equals(ticket)).toBe(true)
+    }
+  })
+
+  test.each([
+    ['nothing', extension(35, Buffer.alloc(0))],
+    ['no length', extension(41, Buffer.of(9))],
+    ['a length that does not fit', extension(41, Buffer.of(0, 4, 0, 9, 1, 2))],
+  ])('with %s for a ticket has none, and is judged by whoever does the handshake', (_, odd) => {
+    const nobody = { type: 'hello', serverName: null, ticket: null }
+    expect(readClientHello(records(hello(odd)))).toEqual(nobody)
+  })
+
   test('may lie in several records, with more behind it', () => {
     const bytes = Buffer.concat([records(hello(named('a.example')), 50), Buffer.from('more')])
-    expect(readClientHello(bytes)).toEqual({ type: 'hello', serverName: 'a.example' })
+    expect(readClientHello(bytes)).toEqual({ type: 'hello', serverName: 'a.example', ticket: null })
   })
 
   test.each([

@@ -2,24 +2,33 @@
  * Goal: TLS at the gateway as clients meet it. Method: a worker with real sockets whose https port shows Certificates, and
  * Node's own TLS client.
  */
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { Networks } from '../../../shared/addresses/networks.ts'
 import { SLOT } from '../../../gateway/metrics/slots.ts'
 import { writeProxyHeader } from '../../../gateway/proxy-protocol/write-proxy-header.ts'
+import { TicketKeyMaker, type TicketMemory } from '../../../gateway/tls/ticket-keys.ts'
 import type { CertificateSpec } from '../../../shared/definitions/certificate.ts'
 import type { DefinitionInput } from '../../../shared/definitions/kinds.ts'
 import { readSealKeys, sealSecret } from '../../../shared/definitions/seal.ts'
+import { TICKET_KEY_MS } from '../../../shared/limits.ts'
 import { api, targets } from '../support/definitions.ts'
 import { fetchHttp2 } from '../support/http2-client.ts'
 import { startImpatientWorker, type OneWorker } from '../support/one-worker.ts'
+import { programOf } from '../support/programs.ts'
 import { openRaw, readToEnd, readUntil, sendRaw } from '../support/raw-client.ts'
 import { startTarget, type TestTarget } from '../support/target.ts'
 import { TestAuthority, type Pair } from '../support/test-authority.ts'
 import { until } from '../support/until.ts'
 
+const OPENSSL = programOf('openssl')
 const closing: (() => Promise<void>)[] = []
 let authority: TestAuthority
 let clients: TestAuthority
@@ -33,13 +42,20 @@ afterEach(async () => {
   for (const close of closing.splice(0).toReversed()) await close()
 })
 
-async function worker(
+async function worker(...definitions: readonly DefinitionInput[]): Promise<SecureWorker> {
+  return workerWith({}, ...definitions)
+}
+
+type SecureWorker = OneWorker & { readonly https: number; readonly behind: TestTarget }
+
+async function workerWith(
+  https: { readonly ticketKeys?: TicketMemory },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker & { readonly https: number; readonly behind: TestTarget }> {
   const behind = await startTarget((_request, response) => response.end('hello'))
   closing.push(() => behind.close())
   const started = await startImpatientWorker(
-    { https: {} },
+    { https },
     api('a', '/', targets(behind.url)),
     ...definitions,
   )
@@ -177,6 +193,41 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 )
 
+test.for(['TLSv1.2', 'TLSv1.3'] as const)(
+  '%s sessions are resumed by every worker, also for one period after a new key came',
+  async (version) => {
+    const keys = new TicketKeyMaker(TICKET_KEY_MS)
+    closing.push(async () => keys.stop())
+    const pair = await authority.issue(['one.test'])
+    const [first, second] = [
+      await workerWith({ ticketKeys: keys.memory }, certificate('one', pair)),
+      await workerWith({ ticketKeys: keys.memory }, certificate('one', pair)),
+    ]
+    const options = { servername: 'one.test', minVersion: version, maxVersion: version }
+    const sessionOf = async (socket: TLSSocket): Promise<Buffer> => {
+      const tickets: Buffer[] = []
+      socket.on('session', (ticket) => tickets.push(ticket))
+      await ask(socket, 'one.test')
+      return until('a ticket', () => (version === 'TLSv1.3' ? tickets.at(-1) : socket.getSession()))
+    }
+    const isResumed = async (gateway: SecureWorker, session: Buffer): Promise<boolean> => {
+      const socket = await secure(gateway.https, { ...options, session })
+      // It is a whole connection, whichever it is.
+      expect(await ask(socket, 'one.test')).toContain('hello')
+      return socket.isSessionReused()
+    }
+    const old = await sessionOf(await secure(first.https, options))
+    expect(await isResumed(second, old)).toBe(true)
+    keys.rotate()
+    expect([await isResumed(first, old), await isResumed(second, old)]).toEqual([true, true])
+    const young = await sessionOf(await secure(first.https, options))
+    expect(await isResumed(second, young)).toBe(true)
+    keys.rotate()
+    expect([await isResumed(first, old), await isResumed(second, old)]).toEqual([false, false])
+    expect(await isResumed(second, young)).toBe(true)
+  },
+)
+
 test('clients are asked for certificates by the host that wants them, and by no other', async () => {
   const pair = await clients.issue(['alice'])
   const stranger = await authority.issue(['mallory'])
@@ -234,6 +285,53 @@ test('an OCSP response is stapled for clients that ask', async () => {
   socket.destroy()
   expect(stapled).toEqual(response)
 })
+
+test.skipIf(OPENSSL === null)(
+  'openssl takes what is stapled for what its own authority says',
+  async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'raftway-ocsp-'))
+    closing.push(() => rm(dir, { recursive: true, force: true }))
+    const openssl = (...args: readonly string[]): Promise<{ readonly stdout: string }> => {
+      const running = promisify(execFile)(OPENSSL ?? '', args, { cwd: dir })
+      running.child.stdin?.end()
+      return running
+    }
+    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+    await openssl(
+      'req',
+      '-x509',
+      ...curve,
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+      '-subj',
+      '/CN=ca',
+    )
+    const name = ['-subj', '/CN=one.test', '-addext', 'subjectAltName=DNS:one.test']
+    await openssl('req', ...curve, '-keyout', 'key.pem', '-out', 'request.pem', ...name)
+    const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-set_serial', '4097']
+    const copied = ['-copy_extensions', 'copy', '-out', 'cert.pem']
+    await openssl('x509', '-req', '-in', 'request.pem', ...signed, ...copied)
+    await writeFile(join(dir, 'index'), 'V\t491231235959Z\t\t1001\tunknown\t/CN=one.test\n')
+    const asked = ['-issuer', 'ca.pem', '-serial', '4097', '-respout', 'ocsp.der', '-noverify']
+    const signer = ['-index', 'index', '-CA', 'ca.pem', '-rsigner', 'ca.pem', '-rkey', 'ca.key']
+    await openssl('ocsp', ...signer, ...asked, '-ndays', '1')
+    const read = (file: string): Promise<string> => readFile(join(dir, file), 'utf8')
+    const gateway = await worker(
+      certificate(
+        'one',
+        { certificate: await read('cert.pem'), key: await read('key.pem') },
+        { ocsp: (await readFile(join(dir, 'ocsp.der'))).toString('base64') },
+      ),
+    )
+    const at = ['-connect', `127.0.0.1:${gateway.https}`, '-servername', 'one.test']
+    const { stdout } = await openssl('s_client', ...at, '-CAfile', 'ca.pem', '-status')
+    expect(stdout).toContain('OCSP Response Status: successful')
+    expect(stdout).toContain('Cert Status: good')
+    expect(stdout).toContain('Verify return code: 0 (ok)')
+  },
+)
 
 test('an Api sends its requests to https', async () => {
   const gateway = await worker(certificate('one', await authority.issue(['one.test'])), {

@@ -66,6 +66,10 @@ export class Http2Connection {
   /** Streams that are open. 0 ≤ streams ≤ HTTP2_STREAMS_MAX. */
   #streams = 0
   #requests = 0
+  /** What had come of the client when it was last looked at. */
+  #bytesRead = 0
+  /** It was asked whether it is still there. */
+  #isAsked = false
 
   constructor(socket: ByteStream, client: Client, parts: ConnectionParts) {
     this.#parts = parts
@@ -110,8 +114,30 @@ export class Http2Connection {
   }
 
   onDeadline(): void {
-    if (this.#session.closed) this.#session.destroy()
+    if (this.#streams > 0) this.#look()
+    else if (this.#session.closed) this.#session.destroy()
     else this.close()
+  }
+
+  /**
+   * A client that waits for an answer need not say anything, so it is asked (RFC 9113 6.7) before its silence means that it is
+   * gone. Whatever comes counts as an answer: one behind a slow line is busy with what was sent before the question.
+   */
+  #look(): void {
+    const session = this.#session
+    if (session.destroyed) return
+    const bytesRead = session.socket?.bytesRead ?? 0
+    if (bytesRead !== this.#bytesRead) {
+      this.#bytesRead = bytesRead
+      this.#isAsked = false
+      this.#deadline.set(this.idleMs)
+    } else if (this.#isAsked) {
+      session.destroy()
+    } else {
+      this.#isAsked = true
+      session.ping(() => {})
+      this.#deadline.set(this.#parts.bounds.headMs)
+    }
   }
 
   #onStream(stream: ServerHttp2Stream, flags: number, raw: RawFields): void {
@@ -122,7 +148,8 @@ export class Http2Connection {
       return
     }
     this.#streams += 1
-    this.#deadline.clear()
+    this.#isAsked = false
+    this.#deadline.set(this.idleMs)
     this.#requests += 1
     if (this.#requests >= this.#parts.bounds.requestsMax) this.#session.close()
     const isWhole = (flags & NGHTTP2_FLAG_END_STREAM) !== 0

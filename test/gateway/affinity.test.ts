@@ -104,17 +104,22 @@ describe('a split', () => {
     on?: { readonly cookie: string },
   ): DefinitionInput {
     const branches = [
-      { upstream: targets(next.url), weight: 1, when: { headers: { 'x-canary': 'yes' } } },
+      {
+        upstream: targets(next.url),
+        weight: 1,
+        when: { headers: { 'x-canary': 'yes' }, cookies: { canary: 'on' } },
+      },
       { upstream: targets(stable.url), weight: 3 },
     ]
     const split = { branches, ...(on === undefined ? {} : { on }) }
     return { kind: 'Api', name: 'x', spec: { routes: [{ path: '/', split }] } }
   }
 
-  test('goes by header, and by weight', async () => {
+  test('goes by header and cookie, and by weight', async () => {
     const [stable, next] = [await named('stable'), await named('next')]
     const gateway = await worker(canary(stable, next))
-    expect(new Set(await several(gateway, 5, { 'x-canary': 'yes' }))).toEqual(new Set(['next']))
+    const asked = { 'x-canary': 'yes', cookie: 'a=b; canary=on' }
+    expect(new Set(await several(gateway, 5, asked))).toEqual(new Set(['next']))
     const names = await several(gateway, 200)
     const share = names.filter((name) => name === 'next').length / 200
     expect(share).toBeGreaterThan(0.12)

@@ -15,8 +15,9 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { DefinitionInput } from '../../shared/definitions/kinds.ts'
 import { freePort } from '../processes/processes.ts'
 import { api, targets } from './support/definitions.ts'
-import { startOneWorker, type OneWorker } from './support/one-worker.ts'
+import { startImpatientWorker, startOneWorker, type OneWorker } from './support/one-worker.ts'
 import { startTarget, type TestTarget } from './support/target.ts'
+import { TestAuthority } from './support/test-authority.ts'
 import { until } from './support/until.ts'
 
 const run = promisify(execFile)
@@ -31,6 +32,8 @@ function has(program: string, ...args: readonly string[]): boolean {
 }
 
 const hasCurl = has('curl', '--version')
+const hasCurlHttp2 =
+  hasCurl && execFileSync('curl', ['--version'], { encoding: 'utf8' }).includes('HTTP2')
 const hasNginx = has('nginx', '-v')
 
 let target: TestTarget
@@ -103,6 +106,50 @@ test.runIf(hasCurl)('curl: a body of a known length, a chunked one, and a form',
   expect(JSON.parse(chunked)).toMatchObject({ method: 'PUT', ...digestOf(bytes) })
   const form = await curl('-F', `file=@${file}`, '-F', 'name=value', `${url}/form`)
   expect(JSON.parse(form).headers['content-type']).toMatch(/^multipart\/form-data; boundary=/)
+})
+
+test.runIf(hasCurlHttp2)('curl: HTTP/2 by prior knowledge, with a body and without', async () => {
+  const { url } = worker
+  const http2 = ['--http2-prior-knowledge', '-w', '%{http_version}']
+  const posted = await curl(...http2, '-d', 'x'.repeat(100_000), `${url}/a`)
+  expect(posted).toContain('"bytes":100000')
+  expect(posted.endsWith('\n2')).toBe(true)
+  expect(await curl(...http2, '-I', `${url}/a`)).toMatch(/^HTTP\/2 200 \r\n/)
+})
+
+test.runIf(hasCurlHttp2)('curl: HTTP/2 as the handshake of TLS has it', async () => {
+  const authority = await TestAuthority.make('servers')
+  const dir = await temporaryDirectory()
+  await writeFile(join(dir, 'ca.pem'), authority.pem)
+  const spec = await authority.issue(['one.test'])
+  const secure = await startImpatientWorker({ https: {} }, to(target.url), {
+    kind: 'Certificate',
+    name: 'one',
+    spec,
+  })
+  onTestFinished(() => secure.stop())
+  const at = `one.test:${secure.httpsPort}`
+  const args = ['--cacert', join(dir, 'ca.pem'), '--resolve', `${at}:127.0.0.1`]
+  const version = ['-o', '/dev/null', '-w', '%{http_version}']
+  expect(await curl(...args, ...version, `https://${at}/a`)).toBe('2')
+  expect(await curl(...args, ...version, '--http1.1', `https://${at}/a`)).toBe('1.1')
+})
+
+test.runIf(hasCurl)('curl: a change to WebSocket, and what comes behind it', async () => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  await once(server, 'listening')
+  onTestFinished(() => server.close())
+  server.on('connection', (socket) => socket.send('hello', () => socket.terminate()))
+  const { port } = server.address() as AddressInfo
+  worker.adopt(to(`http://127.0.0.1:${port}`))
+  const asked = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13']
+  // The example of RFC 6455 1.3.
+  const fields = [...asked, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+  const headers = fields.flatMap((field) => ['-H', field])
+  const answer = await curl('-i', '-N', '--http1.1', ...headers, `${worker.url}/chat`)
+  expect(answer).toMatch(/^HTTP\/1\.1 101 /)
+  expect(answer).toContain('Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n')
+  expect(answer.endsWith('hello')).toBe(true)
 })
 
 test('undici: a pool with pipelined requests gets every answer, in order', async () => {

@@ -2,10 +2,13 @@ import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { HealthSpec } from '../../../shared/definitions/health.ts'
+import type { UpstreamTls } from '../../../shared/definitions/upstream-tls.ts'
 import { compileUpstream } from '../../../shared/routing/compile-upstream.ts'
 import { frameOf, verdictOf } from '../../../gateway/upstream/grpc-probe.ts'
 import { probeTarget } from '../../../gateway/upstream/probes.ts'
+import { startSecureTarget } from '../support/secure-target.ts'
 import { deadUrl, startRawTarget, startTarget } from '../support/target.ts'
+import { TestAuthority } from '../support/test-authority.ts'
 
 const closing: (() => Promise<void>)[] = []
 
@@ -17,8 +20,9 @@ afterEach(async () => {
 async function probe(
   url: string,
   active: NonNullable<HealthSpec['active']>,
+  tls: UpstreamTls = {},
 ): Promise<string | null> {
-  const compiled = compileUpstream('Upstream/x', { targets: [{ url }], health: { active } })
+  const compiled = compileUpstream('Upstream/x', { targets: [{ url }], health: { active }, tls })
   const [target] = compiled.targets
   const check = compiled.health.active
   if (target === undefined || check === null) throw new Error('nothing to check')
@@ -63,6 +67,33 @@ test('a tcp check is content with a connection', async () => {
   expect(await probe(await deadUrl(), { type: 'tcp' })).toBe('ECONNREFUSED')
 })
 
+function answerWith(stream: ServerHttp2Stream, message: readonly number[]): void {
+  const type = { ':status': 200, 'content-type': 'application/grpc' }
+  stream.respond(type, { waitForTrailers: true })
+  stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.end(Buffer.from([0, 0, 0, 0, message.length, ...message]))
+}
+
+test.each(['http', 'grpc'] as const)(
+  'with %s a target behind TLS must prove who it is, as for requests',
+  async (type) => {
+    const authority = await TestAuthority.make('targets')
+    const { certificate, key } = await authority.issue(['pets.internal'])
+    const target = await startSecureTarget({ cert: certificate, key }, (request, response) => {
+      if (request.httpVersion === '2.0') response.addTrailers({ 'grpc-status': '0' })
+      response.end(Buffer.from([0, 0, 0, 0, 2, 0x08, 1]))
+    })
+    closing.push(() => target.close())
+    const believed = { ca: authority.pem, serverName: 'pets.internal' }
+    expect(await probe(target.url, { type }, believed)).toBeNull()
+    expect(target.handshakes[0]?.servername).toBe('pets.internal')
+    const another = { ...believed, serverName: 'cats.internal' }
+    expect(await probe(target.url, { type }, another)).toBe('ERR_TLS_CERT_ALTNAME_INVALID')
+    expect(await probe(target.url, { type }, { ...another, verify: false })).toBeNull()
+    expect(await probe(target.url, { type }, { serverName: 'pets.internal' })).not.toBeNull()
+  },
+)
+
 describe('grpc', () => {
   async function grpcServer(
     answer: (stream: ServerHttp2Stream, asked: { path: string; body: Buffer }) => void,
@@ -79,13 +110,6 @@ describe('grpc', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()))
     closing.push(() => new Promise((resolve) => server.close(() => resolve())))
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  }
-
-  function answerWith(stream: ServerHttp2Stream, message: readonly number[]): void {
-    const type = { ':status': 200, 'content-type': 'application/grpc' }
-    stream.respond(type, { waitForTrailers: true })
-    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
-    stream.end(Buffer.from([0, 0, 0, 0, message.length, ...message]))
   }
 
   test('asks about the service and takes only SERVING for well', async () => {

@@ -45,6 +45,8 @@ export type GatewayOptions = {
   readonly definitionsDir?: string | null
   /** How long a stop waits for requests under way. Default 30000. */
   readonly drainMs?: number
+  /** A worker whose event loop is later than this sheds load. Default 0: it never does. */
+  readonly shedLateMs?: number
   /** How long a request may go on after its route is taken out of the config. Default 30000. */
   readonly routeDrainMs?: number
   /** Start although another gateway listens on the same port, to take over from it. Default false. */
@@ -89,6 +91,7 @@ export type GatewaySettings = {
   readonly labels: Readonly<Record<string, string>>
   readonly definitionsDir: string | null
   readonly drainMs: number
+  readonly shedLateMs: number
   readonly routeDrainMs: number
   readonly sharesPort: boolean
   readonly metrics: MetricsLevel
@@ -123,6 +126,7 @@ export function readGatewayOptions(options: GatewayOptions): GatewaySettings {
     workers: readWorkers(options.workers, issues),
     labels: readLabels(options.labels ?? {}, issues),
     definitionsDir: options.definitionsDir ?? null,
+    shedLateMs: readMs('shedLateMs', options.shedLateMs ?? 0, issues),
     drainMs: readMs('drainMs', options.drainMs ?? DRAIN_MS_DEFAULT, issues),
     routeDrainMs: readMs('routeDrainMs', options.routeDrainMs ?? ROUTE_DRAIN_MS_DEFAULT, issues),
     sharesPort: options.sharesPort ?? false,

@@ -6,6 +6,7 @@ import type { Entitlements } from './consumers/consumer.ts'
 import type { Identity } from './consumers/identity.ts'
 import type { Exchange } from './exchange.ts'
 import type { HeldRoutes } from './held-routes.ts'
+import type { Shedding } from './limits/shedding.ts'
 import type { WorkerMetrics } from './metrics/worker-metrics.ts'
 import type { Access } from './plugins/access.ts'
 import type { RecordBatch } from './records/record-batch.ts'
@@ -34,6 +35,8 @@ export type PipelineParts = {
   readonly tracer: Tracer | null
   readonly requestIds: RequestIds
   readonly random: Random
+  /** Null: nothing is shed. */
+  readonly shedding: Shedding | null
   /** Milliseconds from any fixed moment. */
   readonly now: () => number
   /** Runs something once, later, unless what it returns is called before. */

@@ -93,6 +93,7 @@ export class Supervisor {
       clients: settings.clients,
       ownPorts: [settings.http.port, settings.https?.port ?? 0, settings.status.port],
       drainMs: settings.drainMs,
+      shedLateMs: settings.shedLateMs,
       routeDrainMs: settings.routeDrainMs,
       records:
         records === null || this.#records === null

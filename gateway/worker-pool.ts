@@ -49,6 +49,7 @@ export type PoolParts = {
   readonly clients: ClientBounds
   readonly ownPorts: readonly number[]
   readonly drainMs: number
+  readonly shedLateMs: number
   readonly routeDrainMs: number
   /** Everything that is served now, for a worker that takes the place of a dead one; null while there is no config. */
   readonly whole: () => {
@@ -282,6 +283,7 @@ export class WorkerPool implements LinkHandler {
         tls: ticketKeys === null ? null : { ticketKeys },
         ownPorts: this.#parts.ownPorts,
         drainMs: this.#parts.drainMs,
+        shedLateMs: this.#parts.shedLateMs,
         routeDrainMs: this.#parts.routeDrainMs,
       },
       this,

@@ -34,6 +34,8 @@ export type WorkerStart = {
   readonly ownPorts: readonly number[]
   /** How long what is under way has when it is to end. */
   readonly drainMs: number
+  /** A worker that is later than this sheds load; 0: it never does. */
+  readonly shedLateMs: number
   /** How long a request may go on after its route is gone. */
   readonly routeDrainMs: number
 }

@@ -14,8 +14,10 @@ import { Deadlines } from './deadlines.ts'
 import { Discovery, type Discover } from './discovery/discovery.ts'
 import { HeldRoutes } from './held-routes.ts'
 import { httpDate } from './http-date.ts'
+import { watchLateness } from './lateness.ts'
 import { Counters } from './limits/counters.ts'
 import { ruleOf, SharedCounts } from './limits/shared-counts.ts'
+import { Shedding } from './limits/shedding.ts'
 import { Http1Listener, type ListenerParts } from './listeners/http1.ts'
 import { ClientCount } from './metrics/client-count.ts'
 import { WorkerMetrics } from './metrics/worker-metrics.ts'
@@ -84,7 +86,7 @@ function makeWorker(tell: (message: FromWorker) => void, optional: Optional) {
     tls,
     requestIds,
   }
-  const pipeline = new Pipeline({ ...live, random, now, after, httpDate })
+  const pipeline = new Pipeline({ ...live, shedding: sheddingOf(), random, now, after, httpDate })
   const listeners = listenersOf(tls, {
     serve: (exchange) => pipeline.serve(exchange),
     nextRequestId: () => requestIds.next(),
@@ -265,6 +267,14 @@ function recordBatch(
     onRecorded: () => metrics.recorded(),
     onDropped: () => metrics.recordDropped(),
   })
+}
+
+/** Null where nothing is shed. */
+function sheddingOf(): Shedding | null {
+  if (start.shedLateMs === 0) return null
+  const shedding = new Shedding(start.shedLateMs)
+  watchLateness(now, (lateMs) => shedding.looked(lateMs))
+  return shedding
 }
 
 function epochMs(): number {

@@ -109,6 +109,12 @@ export const GOOD_CREDENTIALS_MAX = 10_000
 /** Failed attempts to show credentials that an address has, and in which time it gets them back. */
 export const FAILED_CREDENTIALS_DEFAULT = 20
 export const FAILED_CREDENTIALS_MS = 60_000
+/** A worker looks at the clock this often, to see how late it is. */
+export const LATENESS_LOOK_MS = 20
+/** The share of requests that is shed, in steps: how many there are, and how many each look up or down is. */
+export const SHED_STEPS = 40
+export const SHED_STEP_UP = 4
+export const SHED_STEP_DOWN = 1
 /** How long a lock is waited for: so many tries, then so many milliseconds. */
 export const LOCK_SPINS_MAX = 1_000
 export const LOCK_WAITS_MAX = 100

@@ -99,6 +99,12 @@ export const GATEWAY_COMMANDS = [
         describe:
           'what /metrics counts: routes and upstreams by name too (full), totals, or nothing',
       },
+      'shed-late-ms': {
+        type: 'number',
+        default: 0,
+        describe:
+          'refuse more and more requests (503) while a worker is later than this, those of the lowest priority first; default never',
+      },
       'limit-counters': {
         type: 'number',
         default: LIMIT_COUNTERS_DEFAULT,
@@ -138,6 +144,7 @@ export const GATEWAY_COMMANDS = [
         labels: readLabels(args.label ?? []),
         definitionsDir,
         drainMs: args['drain-ms'],
+        shedLateMs: args['shed-late-ms'],
         routeDrainMs: args['route-drain-ms'],
         sharesPort: args['share-port'],
         metrics: args.metrics,

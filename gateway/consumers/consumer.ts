@@ -48,6 +48,8 @@ export function momentOf(text: string | undefined): number {
 /** What a caller has from its Consumer and Plans together. */
 export type Entitlements = {
   readonly roles: ReadonlySet<string>
+  /** The highest of the Plans; 0 without any. */
+  readonly priority: number
   /** By Api; null: everything may be asked for. */
   readonly access: ReadonlyMap<string, readonly AccessRule[]> | null
   /** By name of the limit: of the Consumer, else of the Plan that has its say. */
@@ -78,6 +80,7 @@ export function entitlementsOf(
   const quotas = entitledQuotas(consumer?.spec ?? null, plans, planNames)
   return {
     roles,
+    priority: found[0]?.plan.priority ?? 0,
     limits,
     quotas: quotas.map(({ quota }) => quota),
     access: isFree ? null : accessOf(found.map(({ plan }) => plan)),

@@ -59,6 +59,7 @@ export function prometheusText(memory: MetricsMemory, gauges: GatewayGauges): st
       at(SLOT.handshakesResumed),
     ],
     ['tls_failures_total', 'Connections that never became TLS.', at(SLOT.handshakesFailed)],
+    ['shed_total', 'Requests refused because a worker could not keep up.', at(SLOT.shed)],
     ['over_limit_total', 'Requests refused because they came too often.', at(SLOT.overLimit)],
     [
       'limits_uncounted_total',

@@ -44,9 +44,10 @@ export const SLOT = {
   clientsRefused: 23,
   overLimit: 24,
   limitsUncounted: 25,
-  duration: 26,
+  shed: 26,
+  duration: 27,
   /** From asking a target to the head of its answer. */
-  firstByte: 26 + HISTOGRAM,
+  firstByte: 27 + HISTOGRAM,
 } as const
 
 /** Where each counter of a route lies in its series. */

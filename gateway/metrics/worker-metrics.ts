@@ -143,6 +143,11 @@ export class WorkerMetrics {
     add(this.#slots, SLOT.handshakesFailed, 1)
   }
 
+  /** A request was refused because the worker was late. */
+  shed(): void {
+    add(this.#slots, SLOT.shed, 1)
+  }
+
   /** A request came too often. */
   overLimit(): void {
     add(this.#slots, SLOT.overLimit, 1)

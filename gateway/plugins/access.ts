@@ -19,6 +19,7 @@ import { rateLimit } from './rate-limit.ts'
 import { refererAllow } from './referer-allow.ts'
 import { requireHttps } from './require-https.ts'
 import { roles } from './roles.ts'
+import { shedLoad } from './shed-load.ts'
 import { sizeLimit } from './size-limit.ts'
 
 /** What plugins make of requests, ready to run: once for each set of plugins, whatever routes share it. */
@@ -94,6 +95,7 @@ function callerChecks(
     set.roles === undefined ? null : roles(set.roles),
     set.acl === undefined ? null : acl(set.acl),
     set['size-limit'] === undefined ? null : sizeLimit(set['size-limit']),
+    shedLoad,
     // Callers bring limits of their own, whether the route has any or not.
     isAsked || set['rate-limit'] !== undefined
       ? rateLimit(set['rate-limit'] ?? {}, bucketOf(route, parts), parts)

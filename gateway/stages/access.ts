@@ -1,11 +1,12 @@
 import type { Check } from '../plugins/plugin.ts'
+import { shedLoad } from '../plugins/shed-load.ts'
 import type { StageResult } from '../reply.ts'
 import type { RequestContext } from '../request-context.ts'
 
 /** Runs the checks of the route's plugins until one of them replies. */
 export function accessStage(context: RequestContext): StageResult {
   const plugins = context.route?.plugins ?? null
-  if (plugins === null) return undefined
+  if (plugins === null) return shedLoad(context)
   return runChecks(context.parts.access.checksOf(plugins, context.route), context, 0)
 }
 

@@ -13,6 +13,7 @@ import { httpDate } from '../../../gateway/http-date.ts'
 import { makeCounterMemory } from '../../../gateway/limits/counter-memory.ts'
 import { Counters } from '../../../gateway/limits/counters.ts'
 import { SharedCounts } from '../../../gateway/limits/shared-counts.ts'
+import type { Shedding } from '../../../gateway/limits/shedding.ts'
 import { Http1Listener, type ListenerParts } from '../../../gateway/listeners/http1.ts'
 import { TICKET_KEY_MS } from '../../../shared/limits.ts'
 import { makeMetrics, slotsOf } from '../../../gateway/metrics/slots.ts'
@@ -76,6 +77,7 @@ export async function startImpatientWorker(
     readonly epochMs?: () => number
     /** Counters of rate limits that there is room for. */
     readonly limitCounters?: number
+    readonly shedding?: Shedding
   },
   ...definitions: readonly DefinitionInput[]
 ): Promise<OneWorker> {
@@ -87,6 +89,7 @@ export async function startImpatientWorker(
     epochMs = Date.now,
     routeDrainMs = 100,
     limitCounters = 1_024,
+    shedding = null,
     trusted,
     proxyProtocol,
     ...bounds
@@ -150,7 +153,7 @@ export async function startImpatientWorker(
     tls,
     requestIds,
   }
-  const parts = { ...kept, random, now, after, httpDate }
+  const parts = { ...kept, shedding, random, now, after, httpDate }
   const pipeline = new Pipeline(parts)
   const listenerParts = {
     serve: (exchange: Exchange) => pipeline.serve(exchange),

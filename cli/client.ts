@@ -11,7 +11,7 @@ import {
   CLIENT_RETRY_MS,
   CLIENT_ROUNDS_MAX,
 } from '../shared/limits.ts'
-import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../shared/watch-protocol.ts'
+import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../shared/watch-format.ts'
 import { EXIT } from './exit-codes.ts'
 import { ApiProblem, CommandFailure } from './failures.ts'
 

@@ -1,5 +1,5 @@
 import { kindOf, secretPathsOf } from '../shared/definitions/kinds.ts'
-import { fingerprintOf, isSealed, mapSecrets } from '../shared/definitions/secret.ts'
+import { fingerprintOf, isSealed, mapSecrets } from '../shared/definitions/secret-values.ts'
 import { definitionKey } from '../shared/changes.ts'
 import type { Comparable } from './plan.ts'
 

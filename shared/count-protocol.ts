@@ -1,8 +1,6 @@
 import { z } from 'zod'
+import { SHARED_ALGORITHMS } from './count-sum.ts'
 import { COUNTS_MAX, LIMIT_MAX, LIMIT_WINDOW_MS_MAX } from './limits.ts'
-
-/** Ways to count that gateways can share, by their numbers in what they tell each other. */
-export const SHARED_ALGORITHMS = ['sliding-window', 'fixed-window', 'token-bucket'] as const
 
 const halfSchema = z
   .int()
@@ -33,32 +31,3 @@ export type CountsAnswer = {
   readonly seed: readonly [number, number]
   readonly counts: readonly Counted[]
 }
-
-/** Counts of many reports, each key once. */
-export class CountSum {
-  readonly #counts = new Map<string, Counted>()
-
-  get size(): number {
-    return this.#counts.size
-  }
-
-  /** Beyond COUNTS_MAX keys a further one is left out: false. */
-  add(counted: Counted): boolean {
-    const key = `${counted[0]} ${counted[1]}`
-    const known = this.#counts.get(key)
-    if (known === undefined) {
-      if (this.#counts.size >= COUNTS_MAX) return false
-      this.#counts.set(key, [...counted])
-    } else known[COUNT_AT] += counted[COUNT_AT]
-    return true
-  }
-
-  /** All of it, and begins anew. */
-  take(): Counted[] {
-    const counts = [...this.#counts.values()]
-    this.#counts.clear()
-    return counts
-  }
-}
-
-const COUNT_AT = 6

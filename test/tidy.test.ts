@@ -274,6 +274,28 @@ test('nothing unfinished, no type or rule switched off, no path of a machine', (
   expect(broken).toEqual([])
 })
 
+test('gateways start without the schemas: they cost 20 MB, and half of the time that a start takes', () => {
+  const byPath = new Map(sources.map((source) => [source.path, source]))
+  const seen = new Map<string, string>()
+  const open = ['gateway/worker.ts', 'gateway/supervisor.ts'].map((path) => [path, path] as const)
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [path, chain] = next
+    if (seen.has(path)) continue
+    seen.set(path, chain)
+    for (const { target } of valuesOf(byPath.get(path))) open.push([target, `${chain} → ${target}`])
+  }
+  const loading = [...seen].filter(([path]) => /from 'zod'/.test(byPath.get(path)?.text ?? ''))
+  expect(seen.size).toBeGreaterThan(100)
+  expect(loading.map(([, chain]) => chain)).toEqual([])
+})
+
+/** What a source imports to use it, and not only its types. */
+function valuesOf(source: Source | undefined): ReturnType<typeof importsOf> {
+  if (source === undefined) return []
+  const text = source.text.replace(/import \{(\s*type \w+,?)+\s*\} from/g, 'import type {} from')
+  return importsOf({ ...source, text }).filter(({ isType }) => !isType)
+}
+
 describe('the rules themselves', () => {
   test('see an import that is spread over lines', () => {
     const text =

@@ -10,7 +10,12 @@ import {
   type SealKeys,
   type SecretPlace,
 } from '../../shared/definitions/seal.ts'
-import { fingerprintOf, isRedacted, isSealed, mapSecrets } from '../../shared/definitions/secret.ts'
+import {
+  fingerprintOf,
+  isRedacted,
+  isSealed,
+  mapSecrets,
+} from '../../shared/definitions/secret-values.ts'
 import type { Issue } from '../../shared/errors.ts'
 
 /** A definition with its secrets sealed, or why they cannot be. Nothing of a secret is ever in an issue. */

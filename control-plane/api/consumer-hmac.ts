@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { openSecret } from '../../shared/definitions/seal.ts'
-import { isSealed } from '../../shared/definitions/secret.ts'
+import { isSealed } from '../../shared/definitions/secret-values.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import { SECRET_CHARS_MAX, USERNAME_CHARS_MAX } from '../../shared/limits.ts'
 import { withHmac, withoutHmac } from '../access/consumer-credentials.ts'

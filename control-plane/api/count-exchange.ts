@@ -1,11 +1,7 @@
 import { createHmac } from 'node:crypto'
 import type { Request, Response } from 'express'
-import {
-  CountSum,
-  countsReportSchema,
-  type Counted,
-  type CountsAnswer,
-} from '../../shared/count-protocol.ts'
+import { CountSum } from '../../shared/count-sum.ts'
+import { countsReportSchema, type Counted, type CountsAnswer } from '../../shared/count-protocol.ts'
 import { zodIssues } from '../../shared/definitions/issues.ts'
 import { RaftwayError } from '../../shared/errors.ts'
 import { COUNTS_FORGOTTEN_MS, COUNTS_MS } from '../../shared/limits.ts'

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express'
 import { RaftwayError } from '../../shared/errors.ts'
 import type { Need } from '../access/rights.ts'
-import { WATCH_FORMAT } from '../../shared/watch-protocol.ts'
+import { WATCH_FORMAT } from '../../shared/watch-format.ts'
 import type { Call } from './calls.ts'
 import type { ApiContext } from './context.ts'
 import { checkGatewayName } from './gateway-name.ts'

@@ -1,5 +1,6 @@
 import type { Agent } from 'node:http'
-import { CountSum, type Counted, type CountsAnswer } from '../../shared/count-protocol.ts'
+import type { Counted, CountsAnswer } from '../../shared/count-protocol.ts'
+import { CountSum } from '../../shared/count-sum.ts'
 import { describeError } from '../../shared/errors.ts'
 import { COUNTS_ANSWER_MS_MAX, COUNTS_MS } from '../../shared/limits.ts'
 import type { Logger } from '../../shared/logger.ts'

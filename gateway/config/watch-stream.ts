@@ -1,7 +1,7 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { describeError } from '../../shared/errors.ts'
 import { WATCH_LINE_BYTES_MAX, WATCH_SILENCE_MS_MAX } from '../../shared/limits.ts'
-import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../../shared/watch-protocol.ts'
+import { WATCH_FORMAT_HEADER, watchFormatIssue } from '../../shared/watch-format.ts'
 import { controlRequest } from './control-request.ts'
 import { LineSplitter } from './line-splitter.ts'
 

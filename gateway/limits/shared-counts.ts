@@ -1,4 +1,5 @@
-import { CountSum, SHARED_ALGORITHMS, type Counted } from '../../shared/count-protocol.ts'
+import type { Counted } from '../../shared/count-protocol.ts'
+import { CountSum, SHARED_ALGORITHMS } from '../../shared/count-sum.ts'
 import type { Rule } from './rules.ts'
 
 /** What a worker has counted of limits that all gateways share, until it is told. */

@@ -1,5 +1,5 @@
 import { openSecret, type SealKeys, type SecretPlace } from '../../shared/definitions/seal.ts'
-import { isSealed } from '../../shared/definitions/secret.ts'
+import { isSealed } from '../../shared/definitions/secret-values.ts'
 
 /**
  * The text of a secret as a definition has it: sealed, or as it is in a directory of definitions. Throws, in words that

@@ -1,5 +1,5 @@
 import { secretPathsOf, type Definition } from './kinds.ts'
-import { fingerprintOf, isSealed, mapSecrets } from './secret.ts'
+import { fingerprintOf, isSealed, mapSecrets } from './secret-values.ts'
 
 /** What stands for a secret that was never sealed: no such value is ever stored. */
 const UNSEALED = { redacted: '0'.repeat(32) }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { CountSum, countsReportSchema, type Counted } from '../../shared/count-protocol.ts'
+import { countsReportSchema, type Counted } from '../../shared/count-protocol.ts'
+import { CountSum } from '../../shared/count-sum.ts'
 import { COUNTS_MAX } from '../../shared/limits.ts'
 
 function counted(a: number, count = 1): Counted {

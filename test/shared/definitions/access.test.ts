@@ -8,7 +8,7 @@ import {
   isRedacted,
   isSealed,
   mapSecrets,
-} from '../../../shared/definitions/secret.ts'
+} from '../../../shared/definitions/secret-values.ts'
 
 const HASH = 'ab'.repeat(32)
 

@@ -146,8 +146,8 @@ test('at the start what differs is written, strangers go, and what is identical 
   await rm(join(dir, 'api/lost.json'))
   await writeFile(join(dir, 'api/stranger.json'), '{}')
   await writeFile(join(dir, 'api/.same.json.tmp'), 'left by a crash')
-  await mkdir(join(dir, 'plan'))
-  await writeFile(join(dir, 'plan/gold.json'), '{}')
+  await mkdir(join(dir, 'no-kind'))
+  await writeFile(join(dir, 'no-kind/gold.json'), '{}')
   await writeFile(join(dir, 'notes.txt'), 'x')
   await mkdir(join(dir, 'api/folder'))
   await mkdir(join(dir, '.git'))
@@ -162,7 +162,7 @@ test('at the start what differs is written, strangers go, and what is identical 
     'api/same.json',
     'upstream/u.json',
   ])
-  expect(await readdir(dir)).toEqual(expect.not.arrayContaining(['plan', 'notes.txt']))
+  expect(await readdir(dir)).toEqual(expect.not.arrayContaining(['no-kind', 'notes.txt']))
   expect((await contents())['api/edited.json']).toContain('"name": "edited"')
   const now = await stat(join(dir, 'api/same.json'))
   expect([now.ino, now.mtimeMs]).toEqual([untouched.ino, untouched.mtimeMs])

@@ -126,6 +126,12 @@ export const COUNTS_MS = 100
 export const COUNTS_ANSWER_MS_MAX = 1_000
 /** A gateway that does not ask for so long is told nothing more. */
 export const COUNTS_FORGOTTEN_MS = 10_000
+/** Requests that may be under way, by a `concurrency-limit`. */
+export const CONCURRENT_MAX = 100_000
+export const CONCURRENT_WAITING_MAX = 10_000
+export const CONCURRENT_WAIT_MS_MAX = 60_000
+/** How often a request that waits looks whether one in another worker has ended. */
+export const CONCURRENT_LOOK_MS = 10
 /** API keys that a plugin remembers to have found lately; all are forgotten when there are more. */
 export const KNOWN_KEYS_MAX = 10_000
 /** An API key that is longer is refused unread. */

@@ -5,6 +5,7 @@ import { acl } from './acl.ts'
 import { authentication } from './authentication.ts'
 import { basicAuth } from './basic-auth.ts'
 import { botDeny } from './bot-deny.ts'
+import { concurrencyLimit } from './concurrency-limit.ts'
 import { cors } from './cors.ts'
 import { hmac } from './hmac.ts'
 import { ipAllow, ipDeny } from './ip-list.ts'
@@ -96,6 +97,9 @@ function callerChecks(
     set.acl === undefined ? null : acl(set.acl),
     set['size-limit'] === undefined ? null : sizeLimit(set['size-limit']),
     shedLoad,
+    set['concurrency-limit'] === undefined
+      ? null
+      : concurrencyLimit(set['concurrency-limit'], parts),
     // Callers bring limits of their own, whether the route has any or not.
     isAsked || set['rate-limit'] !== undefined
       ? rateLimit(set['rate-limit'] ?? {}, bucketOf(route, parts), parts)

@@ -20,6 +20,7 @@ export const PLUGIN_NAMES = [
   'roles',
   'acl',
   'size-limit',
+  'concurrency-limit',
   'rate-limit',
   'quota',
 ] as const

@@ -3,6 +3,7 @@ import { aclSchema } from './acl.ts'
 import { authenticationSchema } from './authentication.ts'
 import { basicAuthSchema } from './basic-auth.ts'
 import { botDenySchema } from './bot-deny.ts'
+import { concurrencyLimitSchema } from './concurrency-limit.ts'
 import { corsSchema } from './cors.ts'
 import { hmacSchema } from './hmac.ts'
 import { ipListSchema } from './ip-list.ts'
@@ -37,6 +38,7 @@ const OPTIONS = {
   roles: rolesOptionsSchema,
   acl: aclSchema,
   'size-limit': sizeLimitSchema,
+  'concurrency-limit': concurrencyLimitSchema,
   jwt: jwtSchema,
   'oauth2-introspection': oauth2IntrospectionSchema,
   oidc: oidcSchema,

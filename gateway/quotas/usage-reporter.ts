@@ -136,20 +136,25 @@ export class UsageReporter {
 
   /** Makes reports of what was gathered; whose counts they are is told with the last of them. */
   #number(): void {
-    const { counts, through } = this.#gathered
-    if (counts.size === 0) return
+    const { through } = this.#gathered
+    const reports = this.#reports()
+    if (reports.length === 0) return
     this.#gathered = { counts: new Map(), through: new Map() }
-    const all = [...counts.values()]
-    for (let at = 0; at < all.length; at += USAGE_COUNTS_MAX) {
-      this.#sequence += 1
-      const report = {
-        source: this.#source,
-        sequence: this.#sequence,
-        counts: all.slice(at, at + USAGE_COUNTS_MAX),
-      }
-      const isLast = at + USAGE_COUNTS_MAX >= all.length
-      this.#waiting.push({ report, through: isLast ? through : null })
+    this.#sequence += reports.length
+    for (const [at, report] of reports.entries()) {
+      this.#waiting.push({ report, through: at === reports.length - 1 ? through : null })
     }
+  }
+
+  /** What was gathered, under the numbers that it will have. */
+  #reports(): UsageReport[] {
+    const all = [...this.#gathered.counts.values()]
+    const reports: UsageReport[] = []
+    for (let at = 0; at < all.length; at += USAGE_COUNTS_MAX) {
+      const sequence = this.#sequence + reports.length + 1
+      reports.push({ source: this.#source, sequence, counts: all.slice(at, at + USAGE_COUNTS_MAX) })
+    }
+    return reports
   }
 
   #told({ totals }: UsageAnswer): void {
@@ -173,15 +178,17 @@ export class UsageReporter {
     this.#timer.unref()
     this.#retryMs = Math.min(USAGE_RETRY_MS_MAX, this.#retryMs * 2)
     // Whatever happens to this process now, only what comes after this moment is lost.
-    this.#number()
     void this.#keep()
   }
 
+  /**
+   * What is not numbered yet is kept under the number that it will have: once it is told with more beside it, the part that
+   * is kept counts no more. It stays one report, however long nobody can be told.
+   */
   async #keep(): Promise<void> {
-    this.#number()
-    const reports = this.#waiting
-      .map(({ report }) => report)
-      .filter(({ counts }) => counts.some(({ used }) => used > 0))
+    const reports = [...this.#waiting.map(({ report }) => report), ...this.#reports()].filter(
+      ({ counts }) => counts.some(({ used }) => used > 0),
+    )
     await this.#file.write(reports)
   }
 
